@@ -1,0 +1,4 @@
+// Command sallyport stands between client websites and the third-party APIs they use.
+package main
+
+func main() {}

@@ -1,0 +1,145 @@
+// Package contract holds an API contract: the OpenAPI document of a provider's
+// operations with our annotations, and decides with it what may go out and what
+// may come back.
+//
+// A Document is loaded once and is immutable and safe for concurrent use. For one
+// Operation the flow is Parse (bytes of the caller → Args), Check (Args against the
+// schemas), Encode (Args → the bytes for the provider; what the caller typed is never
+// forwarded) and CheckResponse (bytes of the provider → the reduced bytes for the caller).
+//
+// All parameters of an operation — path, query, header and body — share one
+// namespace of names, and Path is the grammar for them. A body that is not an
+// object is the single name "body".
+//
+// The package reads no files, makes no network call and logs nothing.
+package contract
+
+import "net/http"
+
+// Sensitivity says what kind of data a field holds. The zero value is Plain.
+type Sensitivity string
+
+// The kinds of x-sallyport.data.
+const (
+	Plain    Sensitivity = ""
+	Personal Sensitivity = "personal" // about a person
+	Secret   Sensitivity = "secret"   // gives power: keys, tokens, client_secret, one-time codes
+	Card     Sensitivity = "card"     // cardholder or sensitive authentication data (PCI DSS)
+)
+
+// Retry says when a repeat of an operation cannot do harm.
+type Retry string
+
+// The rules. The zero value is treated as RetryNever.
+const (
+	RetryNever Retry = "never" // not after a byte was sent, except where the provider documents that it did nothing
+	RetrySafe  Retry = "safe"  // reads, and writes that can be repeated freely
+	RetryKeyed Retry = "keyed" // only with the provider's idempotency key, which the gate adds
+)
+
+// Location says where a parameter travels.
+type Location string
+
+// The locations.
+const (
+	InPath   Location = "path"
+	InQuery  Location = "query"
+	InHeader Location = "header"
+	InBody   Location = "body"
+)
+
+// Parameter is one top-level name of an operation.
+type Parameter struct {
+	Name     string // in our namespace
+	Wire     string // the name on the wire; differs from Name only where two locations use one name
+	In       Location
+	Required bool
+	Schema   *Schema
+	// Account names a non-secret credential field (such as account_sid) whose value
+	// the gate inserts: whatever a caller writes here is ignored.
+	Account string
+	// ID marks an object id. Ids may come from a browser only when PublicID is set
+	// (or, in a later issue, owned or sealed).
+	ID       bool
+	PublicID bool
+	// URL marks an address that the provider will send the visitor or a callback to.
+	URL bool
+}
+
+// Schema is a compiled schema, for mocks and generated types. It is read-only.
+type Schema struct {
+	Types       []string // JSON types; empty means any
+	Nullable    bool
+	Format      string
+	Pattern     string
+	Enum        []any
+	Const       any
+	HasConst    bool
+	Default     any
+	Example     any
+	Title       string
+	Description string
+
+	Properties map[string]*Schema
+	Order      []string // property names in document order
+	Required   []string
+	Additional *Schema // additionalProperties as a schema; nil with Closed or free
+	Closed     bool
+
+	Items              *Schema
+	MinItems, MaxItems *int
+	MinLen, MaxLen     *int
+	Minimum, Maximum   *float64
+	AllOf              []*Schema
+	AnyOf, OneOf       []*Schema
+
+	Data Sensitivity // x-sallyport.data
+	Mock MockHint    // x-sallyport.mock
+	ID   bool        // x-sallyport.id: an object id
+	// PublicID: x-sallyport.public
+	PublicID bool
+	// URL: x-sallyport.url
+	URL bool
+}
+
+// MockHint tells the mock how the provider writes a value (x-sallyport.mock).
+type MockHint struct {
+	Prefix   string `json:"prefix,omitempty"`   // pi_
+	Length   int    `json:"length,omitempty"`   // characters after the prefix
+	Alphabet string `json:"alphabet,omitempty"` // hex, digits, base62 (default), upper
+	Echo     string `json:"echo,omitempty"`     // name of the request parameter whose value appears here
+	Now      string `json:"now,omitempty"`      // unix, rfc3339, rfc2822: the time of creation
+	Value    any    `json:"value,omitempty"`    // always this
+}
+
+// Input is what a caller sent for an operation, still as bytes.
+type Input struct {
+	Path        string // escaped, as matched; without query
+	RawQuery    string
+	Header      http.Header // already allow-listed by the front
+	ContentType string
+	Body        []byte
+}
+
+// Output is what goes to the provider, encoded by us.
+type Output struct {
+	Path        string // escaped
+	RawQuery    string
+	Header      http.Header
+	ContentType string // empty without a body
+	Body        []byte
+}
+
+// Reply is a checked and reduced answer.
+type Reply struct {
+	Body        []byte
+	ContentType string
+	// Dropped counts the fields taken out because the contract does not know
+	// them; Unknown names up to 20 of them. Reduced counts those taken out
+	// because the view does not return them.
+	Dropped int
+	Unknown []string
+	Reduced int
+	// Sensitive lists the sensitive fields that were present in the whole answer, by path.
+	Sensitive map[Sensitivity][]string
+}

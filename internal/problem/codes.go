@@ -1,0 +1,145 @@
+package problem
+
+import "net/http"
+
+// Code names a problem. Codes are stable: a client may branch on them. Every
+// code stands in docs/reference/problems.md, which a test checks.
+type Code string
+
+// The codes, by the stage that makes them.
+const (
+	Internal Code = "internal"
+
+	// The strict front (docs/reference/problems.md says what each looks at).
+	BadFraming       Code = "bad_framing"
+	BadTarget        Code = "bad_target"
+	BadHost          Code = "bad_host"
+	BadHeader        Code = "bad_header"
+	BadQuery         Code = "bad_query"
+	BadBody          Code = "bad_body"
+	UnknownHost      Code = "unknown_host"
+	MethodNotAllowed Code = "method_not_allowed"
+	RequestTimeout   Code = "request_timeout"
+	BodyTooLarge     Code = "body_too_large"
+	URITooLong       Code = "uri_too_long"
+	HeadersTooLarge  Code = "headers_too_large"
+	MediaType        Code = "unsupported_media_type"
+	Expectation      Code = "expectation_failed"
+	HTTPVersion      Code = "http_version"
+	ClientAddress    Code = "client_address_missing"
+
+	// Routing and the caller.
+	NotFound          Code = "not_found"
+	UnknownConnection Code = "unknown_connection"
+	UnknownOperation  Code = "unknown_operation"
+	OriginRefused     Code = "origin_refused"
+	Unauthenticated   Code = "unauthenticated"
+	OperationRefused  Code = "operation_refused"
+	Frozen            Code = "frozen"
+	RateLimited       Code = "rate_limited"
+
+	// What the caller sent.
+	ParameterRefused    Code = "parameter_refused"
+	ContractViolation   Code = "contract_violation"
+	ContractTooComplex  Code = "contract_too_complex"
+	IdempotencyConflict Code = "idempotency_conflict"
+	IdempotencyUnknown  Code = "idempotency_unknown"
+	IdempotencyBusy     Code = "idempotency_in_progress"
+
+	// The gate's own means.
+	AuditUnavailable      Code = "audit_unavailable"
+	StoreUnavailable      Code = "store_unavailable"
+	CredentialUnavailable Code = "credential_unavailable"
+	CredentialRefused     Code = "credential_refused"
+	Overloaded            Code = "overloaded"
+	ShuttingDown          Code = "shutting_down"
+
+	// The provider.
+	EgressDenied        Code = "egress_denied"
+	UpstreamUnreachable Code = "upstream_unreachable"
+	UpstreamTLS         Code = "upstream_tls"
+	UpstreamTimeout     Code = "upstream_timeout"
+	UpstreamRedirect    Code = "upstream_redirect"
+	UpstreamMalformed   Code = "upstream_malformed"
+	UpstreamTooLarge    Code = "upstream_too_large"
+	UpstreamContract    Code = "upstream_contract"
+	UpstreamEcho        Code = "upstream_echo"
+	UpstreamUnavailable Code = "upstream_unavailable"
+	UpstreamThrottled   Code = "upstream_throttled"
+	ProviderRefused     Code = "provider_refused"
+	ProviderFailed      Code = "provider_failed"
+)
+
+// Info is what a code means on the wire.
+type Info struct {
+	Code   Code
+	Status int
+	Title  string
+}
+
+// Codes lists every code in documentation order. The result is the caller's.
+func Codes() []Info {
+	return []Info{
+		{Internal, http.StatusInternalServerError, "Internal error"},
+		{BadFraming, http.StatusBadRequest, "Ambiguous message framing"},
+		{BadTarget, http.StatusBadRequest, "Request target refused"},
+		{BadHost, http.StatusBadRequest, "Host refused"},
+		{BadHeader, http.StatusBadRequest, "Header refused"},
+		{BadQuery, http.StatusBadRequest, "Query string refused"},
+		{BadBody, http.StatusBadRequest, "Body refused"},
+		{UnknownHost, http.StatusMisdirectedRequest, "This gate does not serve that host"},
+		{MethodNotAllowed, http.StatusMethodNotAllowed, "Method not allowed"},
+		{RequestTimeout, http.StatusRequestTimeout, "The request took too long to arrive"},
+		{BodyTooLarge, http.StatusRequestEntityTooLarge, "Body too large"},
+		{URITooLong, http.StatusRequestURITooLong, "Request target too long"},
+		{HeadersTooLarge, http.StatusRequestHeaderFieldsTooLarge, "Too many or too large header fields"},
+		{MediaType, http.StatusUnsupportedMediaType, "Media type not accepted here"},
+		{Expectation, http.StatusExpectationFailed, "Expectation not supported"},
+		{HTTPVersion, http.StatusHTTPVersionNotSupported, "HTTP version not supported"},
+		{ClientAddress, http.StatusBadRequest, "The named proxy did not say who the client is"},
+		{NotFound, http.StatusNotFound, "Nothing is served here"},
+		{UnknownConnection, http.StatusNotFound, "No such connection"},
+		{UnknownOperation, http.StatusNotFound, "No such operation"},
+		{OriginRefused, http.StatusForbidden, "Origin not allowed"},
+		{Unauthenticated, http.StatusUnauthorized, "Not authenticated"},
+		{OperationRefused, http.StatusForbidden, "Operation not allowed for this caller"},
+		{Frozen, http.StatusServiceUnavailable, "Calls are frozen"},
+		{RateLimited, http.StatusTooManyRequests, "Too many requests"},
+		{ParameterRefused, http.StatusUnprocessableEntity, "Parameter not allowed from this caller"},
+		{ContractViolation, http.StatusUnprocessableEntity, "The request breaks the contract"},
+		{ContractTooComplex, http.StatusUnprocessableEntity, "The request takes too much work to check"},
+		{IdempotencyConflict, http.StatusConflict, "Idempotency key used with other parameters"},
+		{IdempotencyUnknown, http.StatusConflict, "The outcome of an earlier attempt is unknown"},
+		{IdempotencyBusy, http.StatusConflict, "The same call is still in progress"},
+		{AuditUnavailable, http.StatusServiceUnavailable, "The audit log cannot be written"},
+		{StoreUnavailable, http.StatusServiceUnavailable, "The store cannot be reached"},
+		{CredentialUnavailable, http.StatusServiceUnavailable, "The provider's credential is not available"},
+		{CredentialRefused, http.StatusBadGateway, "The provider refused the gate's credential"},
+		{Overloaded, http.StatusServiceUnavailable, "Too many calls in progress"},
+		{ShuttingDown, http.StatusServiceUnavailable, "The gate is shutting down"},
+		{EgressDenied, http.StatusBadGateway, "The provider's address is not allowed"},
+		{UpstreamUnreachable, http.StatusBadGateway, "The provider cannot be reached"},
+		{UpstreamTLS, http.StatusBadGateway, "The provider's certificate is not valid"},
+		{UpstreamTimeout, http.StatusGatewayTimeout, "The provider did not answer in time"},
+		{UpstreamRedirect, http.StatusBadGateway, "The provider answered with a redirect"},
+		{UpstreamMalformed, http.StatusBadGateway, "The provider's answer is malformed"},
+		{UpstreamTooLarge, http.StatusBadGateway, "The provider's answer is too large"},
+		{UpstreamContract, http.StatusBadGateway, "The provider's answer breaks the contract"},
+		{UpstreamEcho, http.StatusBadGateway, "The provider's answer holds a credential"},
+		{UpstreamUnavailable, http.StatusServiceUnavailable, "The provider is failing; calls are held back"},
+		{UpstreamThrottled, http.StatusTooManyRequests, "The provider's limit is reached"},
+		{ProviderRefused, http.StatusBadRequest, "The provider refused the call"},
+		{ProviderFailed, http.StatusBadGateway, "The provider failed"},
+	}
+}
+
+// Lookup finds what a code means. An unknown code is Internal: fail closed.
+func Lookup(code Code) Info {
+	all := Codes()
+	for _, info := range all {
+		if info.Code == code {
+			return info
+		}
+	}
+	return all[0]
+}

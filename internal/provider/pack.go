@@ -1,0 +1,228 @@
+// Package provider is the catalog: what Sallyport knows about each third-party API.
+//
+// A Pack is data (builtin/ID/pack.json, with builtin/ID/contract.json beside it): hosts
+// per mode, where credentials go, version pinning, documented limits, retry and
+// idempotency rules, throttling hidden in successful answers, the webhook scheme and
+// its parameters, which part of the provider goes through the gate, and compliance facts
+// with their source and date. Code never branches on a provider's name; a new provider
+// is a new folder of data.
+//
+// A fact without a source is not a fact: Check refuses it. What a provider does not
+// publish is written down as "not published", never guessed.
+package provider
+
+import "sallyport/internal/contract"
+
+// Mode says which of a provider's systems a connection uses.
+type Mode string
+
+// The modes.
+const (
+	Live    Mode = "live"
+	Sandbox Mode = "sandbox"
+	Mock    Mode = "mock"
+)
+
+// Pack is one provider. It is immutable after Load and safe for concurrent use.
+type Pack struct {
+	ID        string   `json:"id"`   // stripe
+	Name      string   `json:"name"` // Stripe
+	Functions []string `json:"functions"`
+	Summary   string   `json:"summary"`
+	Docs      string   `json:"docs"`
+	// Format is the data format on the wire in a few words: "form in, JSON out".
+	Format string `json:"format"`
+
+	// Servers by name; every operation of the contract names one in x-sallyport.server.
+	Servers map[string]Server `json:"servers"`
+	// Credentials are the fields that a connection of this provider takes.
+	Credentials []CredentialField `json:"credentials"`
+	// Auth are the ways to apply them, by name; operations name one in x-sallyport.auth.
+	Auth map[string]Auth `json:"auth"`
+	// Public are values that pages need (publishable key, client id); never secret.
+	Public  []PublicField `json:"public,omitempty"`
+	Version Version       `json:"version"`
+	Limits  []Limit       `json:"limits"`
+	// Throttle are signs of throttling, apart from status 429.
+	Throttle    []Sign      `json:"throttle,omitempty"`
+	Retry       RetryRule   `json:"retry"`
+	Idempotency Idempotency `json:"idempotency"`
+	// Errors say where the provider puts its error code.
+	Errors ErrorShape `json:"errors"`
+	// RequestHeaders and ResponseHeaders, beyond those of the contract's parameters,
+	// may pass between a backend and the provider (lower case).
+	RequestHeaders  []string     `json:"request_headers,omitempty"`
+	ResponseHeaders []string     `json:"response_headers,omitempty"`
+	Webhook         *Webhook     `json:"webhook,omitempty"`
+	Surface         Surface      `json:"surface"`
+	KeyShapes       []KeyShape   `json:"key_shapes,omitempty"`
+	Caching         *Fact        `json:"caching,omitempty"`
+	Regions         []Fact       `json:"regions"`    // where data is processed; empty = not published
+	Compliance      []Compliance `json:"compliance"` // claims as published, with source and date
+	Notes           []Fact       `json:"notes,omitempty"`
+
+	contract *contract.Document
+}
+
+// Server is one API host of a provider.
+type Server struct {
+	// URL by mode: live, sandbox. A mode that is missing does not exist.
+	URL map[Mode]string `json:"url"`
+}
+
+// CredentialField is one value of a connection's credentials.
+type CredentialField struct {
+	Name        string `json:"name"` // secret_key
+	Title       string `json:"title"`
+	Secret      bool   `json:"secret"`             // false: an identifier that may be written literally (account_sid)
+	Optional    bool   `json:"optional,omitempty"` // needed only by some auth
+	Pattern     string `json:"pattern,omitempty"`  // RE2 of a well-formed value, checked without printing it
+	Modes       Shapes `json:"modes,omitempty"`    // patterns by mode, to catch a live key in sandbox and the reverse
+	Description string `json:"description,omitempty"`
+}
+
+// Shapes are RE2 patterns by mode.
+type Shapes map[Mode]string
+
+// Auth is one way to apply credentials. Templates hold {field} of Credentials.
+type Auth struct {
+	// Kind is header, basic, query, body (several may be combined by Also), none, or
+	// a kind that needs a token first: oauth_client_credentials, jwt_rs256, user_token.
+	// Those three are data for later: this version refuses them outside mode mock.
+	Kind     string `json:"kind"`
+	Name     string `json:"name,omitempty"`  // header, query or body field
+	Value    string `json:"value,omitempty"` // template: "Bearer {secret_key}"
+	User     string `json:"user,omitempty"`  // basic
+	Password string `json:"password,omitempty"`
+	Also     []Auth `json:"also,omitempty"`
+	// TokenServer and TokenPath name the token endpoint of oauth_client_credentials.
+	TokenServer string `json:"token_server,omitempty"`
+	TokenPath   string `json:"token_path,omitempty"`
+}
+
+// PublicField is a value that reaches client.js.
+type PublicField struct {
+	Name        string `json:"name"`
+	Title       string `json:"title"`
+	Pattern     string `json:"pattern,omitempty"`
+	Description string `json:"description,omitempty"`
+}
+
+// Version says how the provider's API version is pinned.
+type Version struct {
+	Header  string `json:"header,omitempty"`  // Stripe-Version; empty: the version is in the path
+	Default string `json:"default,omitempty"` // the version that our contract was checked against
+	Pattern string `json:"pattern,omitempty"` // of a well-formed version
+	// Path is the prefix that carries the version where it is a parameter: /v26.0
+	Path   string `json:"path,omitempty"`
+	Note   string `json:"note,omitempty"`
+	Source string `json:"source"`
+}
+
+// Limit is one documented limit. Published false means: the provider publishes
+// none, and Calls is our own cautious default.
+type Limit struct {
+	Scope     string   `json:"scope"` // account, operation, object, number: what the provider counts by
+	Modes     []Mode   `json:"modes,omitempty"`
+	Calls     float64  `json:"calls,omitempty"`
+	Per       string   `json:"per,omitempty"`        // Go duration: 1s, 1m, 24h
+	InFlight  int      `json:"in_flight,omitempty"`  // concurrent calls
+	Ops       []string `json:"operations,omitempty"` // empty: all
+	Published bool     `json:"published"`
+	Note      string   `json:"note,omitempty"`
+	Source    string   `json:"source,omitempty"`
+	Date      string   `json:"date,omitempty"`
+}
+
+// Sign finds throttling, or a call that may be repeated, in an answer. All set
+// conditions must hold.
+type Sign struct {
+	Status int    `json:"status,omitempty"` // HTTP status; 0: any
+	Field  string `json:"field,omitempty"`  // path in the JSON body: messages[0].status
+	Equals string `json:"equals,omitempty"` // the field's value, as text
+	Header string `json:"header,omitempty"` // a header that is present, with HeaderIs if set
+	// HeaderIs is the wanted value; empty: any.
+	HeaderIs string   `json:"header_is,omitempty"`
+	Means    string   `json:"means"` // throttled, retry, never: what the sign means
+	Ops      []string `json:"operations,omitempty"`
+	Source   string   `json:"source"`
+}
+
+// RetryRule says what the provider documents about repeats.
+type RetryRule struct {
+	// Statuses that may be repeated for operations with retry safe or (with a key) keyed.
+	Statuses []int `json:"statuses"`
+	// RetryAfter: the header is honoured where sent. ThrottledIsUnprocessed: a
+	// throttled call was documented not to be processed, so even a send may be repeated.
+	RetryAfter             bool   `json:"retry_after"`
+	ThrottledIsUnprocessed bool   `json:"throttled_is_unprocessed"`
+	Header                 string `json:"header,omitempty"` // Stripe-Should-Retry: true or false decides
+	MaxAttempts            int    `json:"max_attempts"`
+	Source                 string `json:"source"`
+}
+
+// Idempotency says how the provider recognises a repeat. Header empty: it does not.
+type Idempotency struct {
+	Header    string   `json:"header,omitempty"`
+	MaxLength int      `json:"max_length,omitempty"`
+	Methods   []string `json:"methods,omitempty"`
+	Keep      string   `json:"keep,omitempty"` // Go duration the provider remembers keys
+	Source    string   `json:"source,omitempty"`
+}
+
+// ErrorShape says where an error answer keeps its parts (paths in the JSON body).
+type ErrorShape struct {
+	Code    string `json:"code,omitempty"`    // error.code; safe to show to a visitor
+	Message string `json:"message,omitempty"` // never shown to a browser
+}
+
+// Webhook names the verification scheme and its parameters; the schemes are code
+// of a later issue.
+type Webhook struct {
+	Scheme          string            `json:"scheme"` // stripe_v1, paypal_cert, twilio, vonage_jwt, meta, none
+	Params          map[string]string `json:"params,omitempty"`
+	Unauthenticated bool              `json:"unauthenticated,omitempty"` // the provider signs nothing
+	Note            string            `json:"note,omitempty"`
+	Source          string            `json:"source"`
+}
+
+// Surface says which part of the provider goes through the gate and which runs in the page.
+type Surface struct {
+	Through string   `json:"through"` // gate, page, both
+	Gate    string   `json:"gate"`    // in a sentence
+	Page    string   `json:"page,omitempty"`
+	Scripts []string `json:"scripts,omitempty"` // origins of the page's scripts
+}
+
+// KeyShape is a form in which a site key is printed, so that SDKs and plug-ins
+// that look at prefixes accept it.
+type KeyShape struct {
+	Name     string `json:"name"`           // stripe-test
+	Prefix   string `json:"prefix"`         // sk_test_
+	Length   int    `json:"length"`         // random characters after the prefix; at least 128 bits
+	Alphabet string `json:"alphabet"`       // base62, hex, base64url
+	User     string `json:"user,omitempty"` // a pair: prefix of the first half (api key, SID)
+	UserLen  int    `json:"user_length,omitempty"`
+	// Mode that the shape looks like.
+	Mode Mode `json:"mode,omitempty"`
+}
+
+// Fact is a statement with its source.
+type Fact struct {
+	Statement string `json:"statement"`
+	Source    string `json:"source"`
+	Date      string `json:"date"`
+	// Evidence is "documentation", "official code" or "third party".
+	Evidence string `json:"evidence"`
+	Since    string `json:"since,omitempty"`
+}
+
+// Compliance is a claim as the provider (or a third party) publishes it. Subject is one
+// of PCI DSS, SOC 1, SOC 2, SOC 3, ISO 27001, ISO 27017, ISO 27018, HIPAA, GDPR, DPF, APEC CBPR, P2PE.
+type Compliance struct {
+	Subject string `json:"subject"`
+	Fact
+}
+
+// Contract is the provider's contract.
+func (p *Pack) Contract() *contract.Document { return p.contract }

@@ -1,0 +1,104 @@
+// Package site holds what a reviewed file says about a client website: its origins,
+// its connections, and what each caller may do there.
+//
+// A Site is built by config, immutable, and inherits nothing from its neighbours. The
+// zero value of a rule allows nothing.
+package site
+
+import (
+	"time"
+
+	"sallyport/internal/contract"
+	"sallyport/internal/provider"
+	"sallyport/internal/ratelimit"
+	"sallyport/internal/secret"
+)
+
+// Caller is who asks. The zero value is nobody and may do nothing.
+type Caller string
+
+// The callers.
+const (
+	Nobody  Caller = ""
+	Browser Caller = "browser" // a session: a visit, not a person
+	Backend Caller = "backend" // a site key
+)
+
+// Site is one client website.
+type Site struct {
+	Name           string
+	ServedAt       []string // host names; empty: below /NAME/
+	Origins        []Origin
+	PreviewOrigins []Preview
+	SessionTTL     time.Duration
+	Limits         []ratelimit.Rule
+	Connections    map[string]*Connection
+}
+
+// Connection is a site's use of one provider.
+type Connection struct {
+	Site     string
+	Name     string
+	Provider string
+	Mode     provider.Mode
+	// Credentials by field name, for secret fields; Account for the others.
+	Credentials map[string]secret.Ref
+	Account     map[string]string
+	Public      map[string]string
+	Version     string // pinned API version; empty: the catalog's
+	ServedAt    []string
+	Upstream    *Upstream
+	Browser     map[string]*BrowserRule // by operation
+	Backend     []string
+	BackendAll  bool
+	Limits      []ratelimit.Rule
+	// Observe names checks that only report; see egress.Checks.
+	Observe []string
+	Mock    MockFaults
+}
+
+// Upstream replaces the provider's hosts for tests, staging or a private mirror.
+type Upstream struct {
+	URL     string // https://host:port
+	CA      []byte // PEM bundle; empty: system roots
+	Private bool   // may be a non-public address; refused in live
+}
+
+// BrowserRule is the closed grammar of one operation: only what is named passes.
+type BrowserRule struct {
+	Operation string
+	Free      []contract.Path
+	Fixed     []Fixed
+	OneOf     []Choice
+	Range     []Range
+	Returns   []contract.Path
+	Limits    []ratelimit.Rule
+}
+
+// Fixed is always this value; it is inserted, never compared.
+type Fixed struct {
+	Path  contract.Path
+	Value any // JSON-like: string, json.Number, bool, nil, []any, map[string]any
+}
+
+// Choice lets the browser choose one of Values.
+type Choice struct {
+	Path   contract.Path
+	Values []any
+}
+
+// Range lets the browser choose a whole number between Min and Max, both allowed.
+type Range struct {
+	Path     contract.Path
+	Min, Max int64
+}
+
+// MockFaults are the switches of mode mock.
+type MockFaults struct {
+	Seed        uint64
+	Latency     time.Duration
+	RateLimited float64 // share of calls answered as throttled, 0 to 1
+	ServerError float64
+	BadBody     float64 // not parseable
+	WrongSchema float64 // parseable, but against the contract
+}
