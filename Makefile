@@ -1,0 +1,40 @@
+# Sallyport. `make test` on a fresh Debian machine with Go does everything.
+
+GO ?= go
+PKGS = ./...
+# Packages whose work is concurrency: tested under the race detector as well.
+RACE = ./internal/audit/... ./internal/contract/... ./internal/egress/... ./internal/ingress/... ./internal/mock/... \
+       ./internal/outbound/... ./internal/ratelimit/... ./internal/secret/... ./internal/session/... ./internal/store/...
+
+.PHONY: build test check unit race e2e demo torture deps bench
+
+build:
+	$(GO) build -trimpath -o bin/sallyport ./cmd/sallyport
+
+test: deps check unit race
+
+check:
+	@fmt=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$fmt" || { echo "gofmt: $$fmt"; exit 1; }
+	$(GO) vet $(PKGS)
+	$(GO) tool staticcheck $(PKGS)
+
+unit:
+	$(GO) test -count=1 -timeout 20m $(PKGS)
+
+race:
+	$(GO) test -race -short -count=1 -timeout 20m $(RACE)
+
+demo:
+	$(GO) run ./cmd/sallyport demo
+
+# The long forms of loops, mutations and fuzzing; figures go into docs/figures.md with their date.
+torture: deps
+	SALLYPORT_TORTURE=1 $(GO) test -count=1 -timeout 80m -v -run 'Torture|Kill|Mutation|Storm|Limit' $(PKGS)
+	./scripts/fuzz 60s
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./bench/...
+
+# What the tests need besides Go: Node with the official SDKs, Chromium. Installs only what is missing.
+deps:
+	./scripts/deps

@@ -1,0 +1,72 @@
+// Package arch holds the rules of the house (docs/architecture.md) as data, and a
+// test that holds the code against them and prints the reason where it fails.
+//
+// It guarantees nothing at run time: nothing imports it.
+package arch
+
+// Ring says how far from the edge a package stands. A package imports only lower
+// rings, and inside its own ring only the edges listed in Edges.
+type Ring int
+
+// Packages gives every package of the module its ring, by path below internal/.
+func Packages() map[string]Ring {
+	return map[string]Ring{
+		"problem":     0,
+		"secret":      0,
+		"secret/seal": 0,
+
+		"site": 1, "provider": 1, "contract": 1, "outbound": 1, "session": 1, "ratelimit": 1, "audit": 1,
+		"session/sessiontest": 1,
+
+		"egress": 2, "mock": 2,
+
+		"ingress": 3, "observe": 3, "store/sqlite": 3,
+		"secret/env": 3, "secret/file": 3, "secret/keystore": 3,
+
+		"config": 4, "app": 4, "cli": 4, "demo": 4, "arch": 4,
+	}
+}
+
+// Edges lists the imports allowed inside one ring. They are acyclic.
+func Edges() map[string][]string {
+	return map[string][]string{
+		"secret/seal":         {"secret"},
+		"secret":              {"problem"},
+		"site":                {"contract", "provider", "ratelimit"},
+		"provider":            {"contract"},
+		"session":             {"provider", "ratelimit", "site"},
+		"session/sessiontest": {"session", "provider"},
+		"mock":                {"egress"},
+		"app":                 {"config"},
+		"demo":                {"app", "config"},
+		"cli":                 {"app", "config", "demo"},
+	}
+}
+
+// Rule forbids something to everybody but a few, with the reason.
+type Rule struct {
+	What   string   // an import path, or a selector such as os.Getenv
+	Only   []string // packages that may; a trailing /... covers a subtree
+	Reason string
+}
+
+// Rules are the walls that are about more than rings.
+func Rules() []Rule {
+	return []Rule{
+		{"database/sql", []string{"store/..."}, "SQL stays in the stores, so that flows can be tested and moved between SQLite and PostgreSQL"},
+		{"modernc.org/sqlite", []string{"store/sqlite"}, "SQL stays in the stores"},
+		{"os.Getenv", []string{"config", "secret/env", "cli", "arch"}, "what comes from the environment is read in one place and handed on"},
+		{"os.LookupEnv", []string{"config", "secret/env", "cli", "arch"}, "what comes from the environment is read in one place and handed on"},
+		{"net.Dial", []string{"outbound"}, "only outbound dials: it classifies the address that is really dialled"},
+		{"net.DialTimeout", []string{"outbound"}, "only outbound dials"},
+		{"net.Dialer", []string{"outbound"}, "only outbound dials"},
+		{"tls.Dial", []string{"outbound"}, "only outbound dials"},
+		{"http.Get", nil, "the default client follows redirects, reads the environment's proxy and dials anywhere"},
+		{"http.Post", nil, "the default client dials anywhere"},
+		{"http.DefaultClient", nil, "the default client dials anywhere"},
+		{"http.DefaultTransport", nil, "the default transport dials anywhere"},
+		{"net/http/httputil", nil, "ReverseProxy let 45 of 75 hostile requests through (docs/adr/0002)"},
+		{"github.com/spf13/cobra", []string{"cli"}, "flags end at the command line"},
+		{"github.com/goccy/go-yaml", []string{"config"}, "YAML ends at the configuration"},
+	}
+}
