@@ -7,7 +7,7 @@
 // with their source and date. Code never branches on a provider's name; a new provider
 // is a new folder of data.
 //
-// A fact without a source is not a fact: Check refuses it. What a provider does not
+// A fact without a source is not a fact: Validate refuses it. What a provider does not
 // publish is written down as "not published", never guessed.
 package provider
 
@@ -30,6 +30,9 @@ type Pack struct {
 	Functions []string `json:"functions"`
 	Summary   string   `json:"summary"`
 	Docs      string   `json:"docs"`
+	// Checked is the day (2006-01-02) on which we read the sources of everything below
+	// that carries no date of its own.
+	Checked string `json:"checked"`
 	// Format is the data format on the wire in a few words: "form in, JSON out".
 	Format string `json:"format"`
 
@@ -179,7 +182,7 @@ type ErrorShape struct {
 // Webhook names the verification scheme and its parameters; the schemes are code
 // of a later issue.
 type Webhook struct {
-	Scheme          string            `json:"scheme"` // stripe_v1, paypal_cert, twilio, vonage_jwt, meta, none
+	Scheme          string            `json:"scheme"` // stripe_v1, paypal_cert, twilio_sha1, vonage_jwt, meta, none
 	Params          map[string]string `json:"params,omitempty"`
 	Unauthenticated bool              `json:"unauthenticated,omitempty"` // the provider signs nothing
 	Note            string            `json:"note,omitempty"`

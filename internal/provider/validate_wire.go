@@ -1,0 +1,274 @@
+package provider
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/internal/contract"
+)
+
+// tokenKinds need a token of the provider before a call; see Auth.Kind.
+func tokenKinds() []string { return []string{"oauth_client_credentials", "jwt_rs256", "user_token"} }
+
+// AuthKinds are the ways to place a credential.
+func AuthKinds() []string {
+	return append([]string{"header", "basic", "query", "body", "none"}, tokenKinds()...)
+}
+
+// ownHeaders are never handed through: they carry credentials, frame the message, name
+// a host or say who the client is.
+func ownHeaders() []string {
+	return []string{
+		"authorization", "proxy-authorization", "proxy-authenticate", "cookie", "set-cookie", "host", "connection", "keep-alive",
+		"te", "trailer", "transfer-encoding", "upgrade", "content-length", "content-encoding", "content-type", "accept-encoding", "expect",
+		"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via", "origin", "referer",
+	}
+}
+
+func (p *Pack) checkCredentials(f *faults) {
+	seen := make(map[string]bool)
+	for i, c := range p.Credentials {
+		where := fmt.Sprintf("credentials[%d]", i)
+		if !fieldPattern.MatchString(c.Name) {
+			f.add("%s.name: %q is not a word of lower-case letters, digits and _", where, c.Name)
+		}
+		if seen[c.Name] {
+			f.add("%s.name: %q stands twice", where, c.Name)
+		}
+		seen[c.Name] = true
+		f.text(where+".title", c.Title)
+		if c.Pattern != "" {
+			f.pattern(where+".pattern", c.Pattern)
+		}
+		for _, mode := range sortedKeys(c.Modes) {
+			f.oneOf(where+".modes", string(mode), []string{string(Live), string(Sandbox)})
+			f.pattern(where+".modes."+string(mode), c.Modes[mode])
+		}
+	}
+}
+
+func (p *Pack) checkAuth(f *faults) {
+	if len(p.Auth) == 0 {
+		f.add("auth: none given; an API without credentials has kind none")
+	}
+	for _, name := range sortedKeys(p.Auth) {
+		p.checkOneAuth(f, "auth."+name, p.Auth[name])
+	}
+}
+
+func (p *Pack) checkOneAuth(f *faults, where string, a Auth) {
+	f.oneOf(where+".kind", a.Kind, AuthKinds())
+	switch a.Kind {
+	case "header", "query", "body":
+		f.text(where+".name", a.Name)
+		f.text(where+".value", a.Value)
+		if a.Kind == "header" && !headerPattern.MatchString(a.Name) {
+			f.add("%s.name: %q is not a header name", where, a.Name)
+		}
+	case "basic":
+		f.text(where+".user", a.User)
+	case "oauth_client_credentials":
+		if _, ok := p.Servers[a.TokenServer]; !ok {
+			f.add("%s.token_server: there is no server %q", where, a.TokenServer)
+		}
+		if !strings.HasPrefix(a.TokenPath, "/") {
+			f.add("%s.token_path: %q does not begin with /", where, a.TokenPath)
+		}
+	}
+	fields := a.ownFields()
+	if a.Kind != "none" && a.Kind != "user_token" && len(fields) == 0 {
+		f.add("%s: no template names a credential field; write for instance Bearer {secret_key}", where)
+	}
+	for _, field := range fields {
+		if !slices.ContainsFunc(p.Credentials, func(c CredentialField) bool { return c.Name == field }) {
+			f.add("%s: the template names {%s}, which is not one of credentials", where, field)
+		}
+	}
+	for i, also := range a.Also {
+		p.checkOneAuth(f, fmt.Sprintf("%s.also[%d]", where, i), also)
+	}
+}
+
+// Fields lists the credential fields that a and its Also need, in the order of their
+// first use.
+func (a Auth) Fields() []string {
+	fields := a.ownFields()
+	for _, also := range a.Also {
+		for _, field := range also.Fields() {
+			if !slices.Contains(fields, field) {
+				fields = append(fields, field)
+			}
+		}
+	}
+	return fields
+}
+
+func (a Auth) ownFields() []string {
+	var fields []string
+	for _, m := range fieldTemplate.FindAllString(a.Value+a.User+a.Password, -1) {
+		if name := strings.Trim(m, "{}"); !slices.Contains(fields, name) {
+			fields = append(fields, name)
+		}
+	}
+	return fields
+}
+
+func (p *Pack) checkLimits(f *faults) {
+	if len(p.Limits) == 0 {
+		f.add("limits: none given; where the provider publishes none, write our own with published false")
+	}
+	for i, l := range p.Limits {
+		where := fmt.Sprintf("limits[%d]", i)
+		f.oneOf(where+".scope", l.Scope, []string{"account", "operation", "object", "number"})
+		for _, m := range l.Modes {
+			f.oneOf(where+".modes", string(m), []string{string(Live), string(Sandbox)})
+		}
+		if l.Calls <= 0 && l.InFlight <= 0 {
+			f.add("%s: neither calls nor in_flight is above 0", where)
+		}
+		if d, err := time.ParseDuration(l.Per); l.Calls > 0 && (err != nil || d <= 0) {
+			f.add("%s.per: %q is not a duration; write 1s, 1m or 24h", where, l.Per)
+		}
+		if l.Published {
+			f.text(where+".source", l.Source)
+			f.day(where+".date", l.Date)
+		} else {
+			f.text(where+".note", l.Note)
+		}
+		p.checkOps(f, where, l.Ops)
+	}
+}
+
+func (p *Pack) checkSigns(f *faults) {
+	for i, s := range p.Throttle {
+		where := fmt.Sprintf("throttle[%d]", i)
+		f.oneOf(where+".means", s.Means, []string{"throttled", "retry", "never"})
+		f.text(where+".source", s.Source)
+		if s.Field == "" && s.Header == "" && s.Status == 0 {
+			f.add("%s: no condition; every answer would be a sign", where)
+		}
+		if s.Field != "" {
+			checkPath(f, where+".field", s.Field)
+		}
+		p.checkOps(f, where, s.Ops)
+	}
+	for i, s := range p.Retry.Statuses {
+		if s < 400 || s > 599 {
+			f.add("retry.statuses[%d]: %d is not the status of a failure", i, s)
+		}
+	}
+	if p.Retry.MaxAttempts < 1 || p.Retry.MaxAttempts > 5 {
+		f.add("retry.max_attempts: %d is not between 1 and 5", p.Retry.MaxAttempts)
+	}
+	f.text("retry.source", p.Retry.Source)
+	if p.Errors.Code != "" {
+		checkPath(f, "errors.code", p.Errors.Code)
+	}
+	if p.Errors.Message != "" {
+		checkPath(f, "errors.message", p.Errors.Message)
+	}
+	p.checkIdempotency(f)
+}
+
+func (p *Pack) checkIdempotency(f *faults) {
+	i := p.Idempotency
+	if i.Header == "" {
+		return
+	}
+	f.text("idempotency.source", i.Source)
+	if !headerPattern.MatchString(i.Header) {
+		f.add("idempotency.header: %q is not a header name", i.Header)
+	}
+	if i.MaxLength < 16 {
+		f.add("idempotency.max_length: %d is too short for a key that nobody guesses; at least 16", i.MaxLength)
+	}
+	if len(i.Methods) == 0 {
+		f.add("idempotency.methods: none given")
+	}
+	if d, err := time.ParseDuration(i.Keep); err != nil || d <= 0 {
+		f.add("idempotency.keep: %q is not a duration such as 24h", i.Keep)
+	}
+}
+
+func checkPath(f *faults, where, path string) {
+	if _, err := contract.ParsePath(path); err != nil {
+		f.add("%s: %w", where, err)
+	}
+}
+
+func (p *Pack) checkHeaders(f *faults) {
+	check := func(where string, headers []string) {
+		for i, h := range headers {
+			at := fmt.Sprintf("%s[%d]", where, i)
+			if h != strings.ToLower(h) || !headerPattern.MatchString(h) {
+				f.add("%s: %q is not a header name in lower case", at, h)
+			}
+			if slices.Contains(ownHeaders(), h) {
+				f.add("%s: %q is always the gate's own; leave it out", at, h)
+			}
+		}
+	}
+	check("request_headers", p.RequestHeaders)
+	check("response_headers", p.ResponseHeaders)
+	ours := []string{strings.ToLower(p.Version.Header), strings.ToLower(p.Idempotency.Header)}
+	for _, name := range sortedKeys(p.Auth) {
+		ours = append(ours, strings.ToLower(p.Auth[name].Name))
+	}
+	for i, h := range p.RequestHeaders {
+		if slices.Contains(ours, h) {
+			f.add("request_headers[%d]: %q is set by the gate from version, idempotency or auth; leave it out", i, h)
+		}
+	}
+}
+
+func (p *Pack) checkWebhook(f *faults) {
+	if p.Webhook == nil {
+		return
+	}
+	f.oneOf("webhook.scheme", p.Webhook.Scheme, Schemes())
+	f.text("webhook.source", p.Webhook.Source)
+	if p.Webhook.Unauthenticated && p.Webhook.Scheme != "none" {
+		f.add("webhook: unauthenticated events have the scheme none, not %q", p.Webhook.Scheme)
+	}
+}
+
+func (p *Pack) checkKeyShapes(f *faults) {
+	seen := make(map[string]bool)
+	for i, k := range p.KeyShapes {
+		where := fmt.Sprintf("key_shapes[%d]", i)
+		if !idPattern.MatchString(k.Name) || seen[k.Name] {
+			f.add("%s.name: %q stands twice or is not a word of lower-case letters, digits and single hyphens", where, k.Name)
+		}
+		seen[k.Name] = true
+		if bits := k.Bits(); bits < 128 {
+			f.add("%s: %d characters of %q carry %.0f bits; a key needs 128", where, k.Length, k.Alphabet, math.Floor(bits))
+		}
+	}
+}
+
+// Bits is the randomness of a key of this shape. An unknown alphabet carries none.
+func (k KeyShape) Bits() float64 {
+	symbols := map[string]float64{"base62": 62, "hex": 16, "base64url": 64}[k.Alphabet]
+	if symbols == 0 || k.Length <= 0 {
+		return 0
+	}
+	return float64(k.Length) * math.Log2(symbols)
+}
+
+// Accepts reports whether value is a well-formed value of the field in this mode. The
+// patterns come from the pack; a value is never printed.
+func (c CredentialField) Accepts(mode Mode, value string) bool {
+	for _, pattern := range []string{c.Pattern, c.Modes[mode]} {
+		if pattern == "" {
+			continue
+		}
+		if re, err := regexp.Compile(pattern); err != nil || !re.MatchString(value) {
+			return false
+		}
+	}
+	return true
+}
