@@ -1,0 +1,258 @@
+package outbound
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sallyport/internal/problem"
+)
+
+// BucketConfig is one documented limit of a provider.
+type BucketConfig struct {
+	// Calls per Per; Calls 0: no limit of rate. Half a call per second is one call
+	// per two seconds.
+	Calls float64
+	Per   time.Duration
+	// InFlight bounds concurrent calls; 0: no such limit.
+	InFlight int
+	// Wait is how long a call may queue; 0: 1 s.
+	Wait time.Duration
+	// Queue is how many may; 0: 256.
+	Queue int
+}
+
+// slots is how finely Per is divided; a call may count for up to one slot too long.
+const slots = 256
+
+// arrival is the share of Per after which a sent call is taken to have arrived at
+// the provider even if no answer came yet.
+const arrival = 0.06
+
+// Bucket keeps the calls of one credential under one documented limit, whatever
+// way the provider counts (fixed window of any alignment, or sliding). It is safe
+// for concurrent use.
+//
+// A call counts from the moment it is granted until Per after it arrived at the
+// provider. When it arrived is not known exactly, but it was before the answer
+// came: so a call counts until Per after its answer, or, where answers are slow,
+// until Per·1.06 after its last byte was written. Whatever window of length Per
+// the provider looks at, all its calls were then counted here at one moment. What
+// this costs is at most 6 % of the limit (and one slot of 256).
+type Bucket struct {
+	limit    int // calls per window; 0: none
+	window   time.Duration
+	slot     time.Duration
+	inFlight int
+	wait     time.Duration
+	queue    int
+
+	mu      sync.Mutex
+	start   time.Time
+	ring    []int // calls that stop counting at the beginning of that slot
+	at      int64 // the slot up to which ring is emptied
+	counted int   // calls in ring
+	unsent  int   // granted, last byte not yet written
+	flying  int   // granted, not done
+	hold    time.Time
+	waiters []*waiter
+	timer   *time.Timer
+}
+
+type waiter struct{ granted chan struct{} }
+
+// NewBucket makes a Bucket.
+func NewBucket(c BucketConfig) *Bucket {
+	b := &Bucket{limit: int(c.Calls), window: c.Per, inFlight: c.InFlight, wait: c.Wait, queue: c.Queue, start: time.Now()}
+	if c.Calls > 0 && c.Calls < 1 {
+		b.limit, b.window = 1, time.Duration(float64(c.Per)/c.Calls)
+	}
+	if b.window <= 0 {
+		b.limit, b.window = 0, time.Second
+	}
+	if b.wait <= 0 {
+		b.wait = time.Second
+	}
+	if b.queue <= 0 {
+		b.queue = 256
+	}
+	b.slot = max(b.window/slots, 1)
+	b.ring = make([]int, 2*slots)
+	return b
+}
+
+// take waits until a call is within the limit, at most the bucket's Wait. The
+// error is a *problem.Error of upstream_throttled with RetryAfter, or ctx's.
+func (b *Bucket) take(ctx context.Context) (*grant, error) {
+	b.mu.Lock()
+	b.advance()
+	if len(b.waiters) == 0 && b.free() {
+		b.grant()
+		b.mu.Unlock()
+		return &grant{bucket: b}, nil
+	}
+	if len(b.waiters) >= b.queue {
+		defer b.mu.Unlock()
+		return nil, b.refusal()
+	}
+	w := &waiter{granted: make(chan struct{})}
+	b.waiters = append(b.waiters, w)
+	b.arm()
+	b.mu.Unlock()
+	return b.await(ctx, w)
+}
+
+func (b *Bucket) await(ctx context.Context, w *waiter) (*grant, error) {
+	timer := time.NewTimer(b.wait)
+	defer timer.Stop()
+	select {
+	case <-w.granted:
+		return &grant{bucket: b}, nil
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, other := range b.waiters {
+		if other == w {
+			b.waiters = append(b.waiters[:i], b.waiters[i+1:]...)
+			b.advance()
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			return nil, b.refusal()
+		}
+	}
+	return &grant{bucket: b}, nil // granted at the last moment
+}
+
+// Hold grants nothing for the time that the provider asked for, at most one minute.
+func (b *Bucket) Hold(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if until := time.Now().Add(min(d, time.Minute)); until.After(b.hold) {
+		b.hold = until
+	}
+}
+
+func (b *Bucket) refusal() error {
+	p := problem.New(problem.UpstreamThrottled, "the provider's documented limit for this credential is used up")
+	p.RetryAfter = max(b.next(), time.Second)
+	return p.WithHint("repeat after the time given; the limit is the provider's, not this site's")
+}
+
+func (b *Bucket) free() bool {
+	return (b.limit == 0 || b.counted+b.unsent < b.limit) &&
+		(b.inFlight == 0 || b.flying < b.inFlight) && !time.Now().Before(b.hold)
+}
+
+func (b *Bucket) grant() {
+	b.unsent++
+	b.flying++
+}
+
+// slotOf is the slot that holds t, rounded up.
+func (b *Bucket) slotOf(t time.Time) int64 {
+	return int64((t.Sub(b.start) + b.slot - 1) / b.slot)
+}
+
+// advance drops what has stopped counting.
+func (b *Bucket) advance() {
+	now := int64(time.Since(b.start) / b.slot)
+	for n := 0; b.at < now && n < len(b.ring); n++ {
+		b.at++
+		i := b.at % int64(len(b.ring))
+		b.counted -= b.ring[i]
+		b.ring[i] = 0
+	}
+	b.at = max(b.at, now)
+}
+
+// next is how long it takes until something may change by time alone.
+func (b *Bucket) next() time.Duration {
+	wait := time.Until(b.hold)
+	if b.limit == 0 || b.counted+b.unsent < b.limit {
+		return max(wait, 0)
+	}
+	for s := b.at + 1; s <= b.at+int64(len(b.ring)); s++ {
+		if b.ring[s%int64(len(b.ring))] > 0 {
+			return max(wait, time.Until(b.start.Add(time.Duration(s)*b.slot)))
+		}
+	}
+	return max(wait, 0)
+}
+
+// arm sees to it that pump runs when the next call stops counting.
+func (b *Bucket) arm() {
+	if len(b.waiters) == 0 {
+		return
+	}
+	d := max(b.next(), time.Millisecond)
+	if b.timer == nil {
+		b.timer = time.AfterFunc(d, b.pump)
+	} else {
+		b.timer.Reset(d)
+	}
+}
+
+func (b *Bucket) pump() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pumpLocked()
+}
+
+func (b *Bucket) pumpLocked() {
+	b.advance()
+	for len(b.waiters) > 0 && b.free() {
+		b.grant()
+		close(b.waiters[0].granted)
+		b.waiters = b.waiters[1:]
+	}
+	b.arm()
+}
+
+// grant is the permission for one attempt. Its methods are called in order by the
+// attempt alone: sent once the request was written (or may have been), done at the end.
+type grant struct {
+	bucket *Bucket
+	slot   int64 // where it stops counting; 0: not sent
+	over   bool
+}
+
+// sent starts the time for which the call counts.
+func (g *grant) sent() {
+	b := g.bucket
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if g.slot != 0 || g.over {
+		return
+	}
+	b.advance()
+	g.slot = b.slotOf(time.Now().Add(b.window + time.Duration(arrival*float64(b.window))))
+	b.unsent--
+	b.ring[g.slot%int64(len(b.ring))]++
+	b.counted++
+}
+
+// done ends the call; what was never sent counts no longer, and what was answered
+// early counts for Per from now.
+func (g *grant) done() {
+	b := g.bucket
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if g.over {
+		return
+	}
+	g.over = true
+	b.flying--
+	b.advance()
+	early := b.slotOf(time.Now().Add(b.window))
+	switch {
+	case g.slot == 0:
+		b.unsent--
+	case early < g.slot && g.slot > b.at:
+		b.ring[g.slot%int64(len(b.ring))]--
+		b.ring[early%int64(len(b.ring))]++
+	}
+	b.pumpLocked()
+}

@@ -1,0 +1,154 @@
+package outbound
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"unicode/utf8"
+
+	"sallyport/internal/problem"
+)
+
+// leastSecret is the length in bytes below which a secret could not be told from
+// ordinary text in an answer.
+const leastSecret = 8
+
+// needles are one state of a credential in the forms that a search knows. folded
+// ones are looked for in lower-cased text.
+type needles struct {
+	mark   Mark
+	exact  [][]byte
+	folded [][]byte
+}
+
+// remember makes the values findable before they are sent.
+func (t *Template) remember(values map[string][]byte, mark Mark) error {
+	t.mu.RLock()
+	known := len(t.recent) > 0 && t.recent[0].mark == mark
+	t.mu.RUnlock()
+	if known {
+		return nil
+	}
+	n := needles{mark: mark}
+	for _, name := range t.names {
+		if t.fields[name].Identifier {
+			continue
+		}
+		if len(values[name]) < leastSecret {
+			return problem.New(problem.CredentialUnavailable, "the credential field %s is shorter than %d bytes", name, leastSecret).
+				WithHint("a secret that short cannot be recognised in an answer; use the provider's real credential")
+		}
+		n.add(values[name])
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	keep := []needles{n}
+	for _, old := range t.recent {
+		if old.mark != mark && len(keep) < keptNeedles {
+			keep = append(keep, old)
+		}
+	}
+	t.recent = keep
+	return nil
+}
+
+func (n *needles) add(secret []byte) {
+	n.folded = append(n.folded, bytes.ToLower(secret), []byte(hex.EncodeToString(secret)))
+	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		for shift := range 3 {
+			n.exact = append(n.exact, aligned(enc, secret, shift))
+		}
+	}
+}
+
+// aligned is the part of secret's base64 that does not depend on its neighbours
+// when it begins shift bytes after a multiple of three.
+func aligned(enc *base64.Encoding, secret []byte, shift int) []byte {
+	text := enc.EncodeToString(append(make([]byte, shift), secret...))
+	from := (shift*8 + 5) / 6
+	to := (shift + len(secret)) * 8 / 6
+	return []byte(text[from:to])
+}
+
+// Echo looks for each secret of the last three states as it is (in either case),
+// in hexadecimal, in base64 at each alignment, and in all of these after undoing
+// percent-encoding and JSON escapes, in any mixture.
+func (t *Template) Echo(b []byte) bool {
+	t.mu.RLock()
+	recent := t.recent
+	t.mu.RUnlock()
+	if len(recent) == 0 || len(b) < leastSecret {
+		return false
+	}
+	views := [][]byte{b}
+	if bytes.IndexByte(b, '\\') >= 0 {
+		views = append(views, unescapeJSON(b))
+	}
+	for _, v := range views {
+		if bytes.IndexByte(v, '%') >= 0 {
+			views = append(views, unescapePercent(v))
+		}
+	}
+	for _, v := range views {
+		lower := bytes.ToLower(v)
+		for _, n := range recent {
+			if containsAny(v, n.exact) || containsAny(lower, n.folded) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func containsAny(b []byte, list [][]byte) bool {
+	for _, n := range list {
+		if bytes.Contains(b, n) {
+			return true
+		}
+	}
+	return false
+}
+
+// unescapePercent undoes %XX wherever it is well-formed, and leaves the rest.
+func unescapePercent(b []byte) []byte {
+	out := make([]byte, 0, len(b))
+	for i := 0; i < len(b); i++ {
+		if b[i] == '%' && i+2 < len(b) {
+			if v, err := hex.DecodeString(string(b[i+1 : i+3])); err == nil {
+				out = append(out, v[0])
+				i += 2
+				continue
+			}
+		}
+		out = append(out, b[i])
+	}
+	return out
+}
+
+var shortEscapes = map[byte]byte{'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', '"': '"', '\\': '\\', '/': '/'}
+
+// unescapeJSON undoes JSON string escapes wherever they are well-formed. Surrogates
+// stay as they are: a secret outside the basic plane is not a header value.
+func unescapeJSON(b []byte) []byte {
+	out := make([]byte, 0, len(b))
+	for i := 0; i < len(b); i++ {
+		if b[i] != '\\' || i+1 == len(b) {
+			out = append(out, b[i])
+			continue
+		}
+		if c, ok := shortEscapes[b[i+1]]; ok {
+			out = append(out, c)
+			i++
+			continue
+		}
+		if b[i+1] == 'u' && i+5 < len(b) {
+			if v, err := hex.DecodeString(string(b[i+2 : i+6])); err == nil {
+				out = utf8.AppendRune(out, rune(v[0])<<8|rune(v[1]))
+				i += 5
+				continue
+			}
+		}
+		out = append(out, b[i])
+	}
+	return out
+}
