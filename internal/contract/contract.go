@@ -64,6 +64,10 @@ type Parameter struct {
 	PublicID bool
 	// URL marks an address that the provider will send the visitor or a callback to.
 	URL bool
+	// Unofficial is the reason why the provider's official file does not list it.
+	Unofficial string
+	// style of a query parameter: how arrays and objects are written.
+	style formStyle
 }
 
 // Schema is a compiled schema, for mocks and generated types. It is read-only.
@@ -83,13 +87,21 @@ type Schema struct {
 	Properties map[string]*Schema
 	Order      []string // property names in document order
 	Required   []string
-	Additional *Schema // additionalProperties as a schema; nil with Closed or free
-	Closed     bool
+	// Additional is the schema of properties that are not listed (a map); nil: there are none.
+	Additional *Schema
+	// Closed: a property that is not listed is a fault. Objects of requests are closed
+	// unless they are maps; in answers such properties are dropped and counted.
+	Closed             bool
+	Names              *Schema // propertyNames: the names of a map
+	MinProps, MaxProps *int
 
 	Items              *Schema
 	MinItems, MaxItems *int
+	UniqueItems        bool
 	MinLen, MaxLen     *int
+	// Minimum and Maximum are the nearest float64; the check compares exactly.
 	Minimum, Maximum   *float64
+	AboveMin, BelowMax bool // the bound itself is excluded
 	AllOf              []*Schema
 	AnyOf, OneOf       []*Schema
 
@@ -100,6 +112,10 @@ type Schema struct {
 	PublicID bool
 	// URL: x-sallyport.url
 	URL bool
+	// Unofficial: x-sallyport.official, why the provider's official file does not list it.
+	Unofficial string
+
+	rules rules // compiled for the check
 }
 
 // MockHint tells the mock how the provider writes a value (x-sallyport.mock).
