@@ -1,0 +1,254 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"sallyport/internal/problem"
+	"sallyport/internal/ratelimit"
+)
+
+const (
+	// recheckAfter is how long a key that was found is trusted without asking the store
+	// again; a revocation by another process holds after that, well within a second.
+	recheckAfter = 500 * time.Millisecond
+
+	touchInterval  = time.Minute
+	siteKeyEntries = 1 << 14
+
+	// What a caller may present: more values or other lengths are not looked at.
+	maxPresented       = 4
+	minPresentedLength = 8
+	maxPresentedLength = 256
+)
+
+// Presented are the values that stood where the provider's key would stand: the one
+// value of a header or query field, or both halves of a pair. The zero Presented fits
+// no key.
+type Presented struct {
+	values [maxPresented]string
+	n      int
+}
+
+// ParsePresented takes the candidates in any order. Values that no key can have (wrong
+// length, not visible ASCII) are left out, as are all beyond the fourth.
+func ParsePresented(values ...string) Presented {
+	var p Presented
+	for _, v := range values {
+		if p.n < maxPresented && presentable(v) {
+			p.values[p.n] = v
+			p.n++
+		}
+	}
+	return p
+}
+
+// Empty reports whether nothing was presented that could be a key.
+func (p Presented) Empty() bool { return p.n == 0 }
+
+func presentable(s string) bool {
+	if len(s) < minPresentedLength || len(s) > maxPresentedLength {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// SiteKeysOptions are what SiteKeys need. Store, Limiter and Now are required.
+type SiteKeysOptions struct {
+	Store   SiteKeyStore
+	Limiter *ratelimit.Limiter
+	Now     func() time.Time
+	Log     *slog.Logger // nil: nothing is logged
+	// Failures is how many unknown keys one client network may present before it is
+	// held back; zero: 30 per minute per prefix.
+	Failures ratelimit.Rule
+}
+
+// SiteKeys checks site keys. A found key is remembered for half a second, so that a hot
+// key costs a hash; memory is bounded. Safe for concurrent use.
+type SiteKeys struct {
+	o     SiteKeysOptions
+	cache *otter.Cache[[32]byte, found]
+
+	mu   sync.Mutex
+	used map[string]time.Time // key id → last use not yet stored; ids of real keys only
+}
+
+type found struct {
+	key     StoredKey
+	checked time.Time
+}
+
+// NewSiteKeys checks the options.
+func NewSiteKeys(o SiteKeysOptions) (*SiteKeys, error) {
+	if o.Store == nil || o.Limiter == nil || o.Now == nil {
+		return nil, errors.New("make site keys: store, limiter and clock are required")
+	}
+	if o.Failures == (ratelimit.Rule{}) {
+		o.Failures = ratelimit.Rule{Calls: 30, Window: time.Minute, Per: ratelimit.PerPrefix}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	cache, err := otter.New(&otter.Options[[32]byte, found]{MaximumSize: siteKeyEntries})
+	if err != nil {
+		return nil, fmt.Errorf("make site keys: %w", err)
+	}
+	return &SiteKeys{o: o, cache: cache, used: make(map[string]time.Time)}, nil
+}
+
+// Attempt is one presentation of a key.
+type Attempt struct {
+	Site, Connection string
+	Client           netip.Addr
+	Presented        Presented
+}
+
+// Verify finds the one live key among the presented values that opens the connection.
+// Every refusal is the same problem.Unauthenticated, except that a network with many
+// failures gets problem.RateLimited for keys that this process has not seen before (keys
+// in use keep working). A store that cannot be asked is problem.StoreUnavailable.
+func (s *SiteKeys) Verify(ctx context.Context, a Attempt) (StoredKey, error) {
+	if a.Presented.Empty() || a.Site == "" {
+		return StoredKey{}, refused(errors.New("no site key was presented"))
+	}
+	subject := ratelimit.Subject{Operation: "sitekey.failure", Client: a.Client}
+	failures := s.o.Limiter.Key(ratelimit.AtOperation, s.o.Failures, &subject)
+	now := s.o.Now()
+	key, err := s.find(ctx, a.Presented, now, failures)
+	if err != nil {
+		return StoredKey{}, err
+	}
+	if key == nil || !opens(key, a) {
+		s.o.Limiter.Allow(now, failures, s.o.Failures)
+		return StoredKey{}, refused(errors.New("no live site key of this connection was presented"))
+	}
+	s.touch(key.ID, now)
+	return *key, nil
+}
+
+// find looks each value up; nil means that none, or more than one, is a key.
+func (s *SiteKeys) find(ctx context.Context, p Presented, now time.Time, failures ratelimit.Key) (*StoredKey, error) {
+	var hit *StoredKey
+	var secretAt, hits int
+	for i, v := range p.values[:p.n] {
+		key, err := s.lookup(ctx, v, now, failures)
+		if err != nil {
+			return nil, err
+		}
+		if key != nil {
+			hit, secretAt = key, i
+			hits++
+		}
+	}
+	if hits != 1 || !userFits(hit, p, secretAt) {
+		return nil, nil
+	}
+	return hit, nil
+}
+
+// lookup finds the key whose secret v is, or nil.
+func (s *SiteKeys) lookup(ctx context.Context, v string, now time.Time, failures ratelimit.Key) (*StoredKey, error) {
+	short := sha256.Sum256([]byte(v))
+	known, seen := s.cache.GetIfPresent(short)
+	if age := now.Sub(known.checked); seen && age >= 0 && age < recheckAfter {
+		return &known.key, nil
+	}
+	if !seen {
+		if d := s.o.Limiter.Peek(now, failures, s.o.Failures); !d.Allowed {
+			p := problem.New(problem.RateLimited, "too many unknown keys came from this network").
+				WithHint("check the site key, then wait as long as Retry-After says")
+			p.RetryAfter = max(d.RetryAfter, time.Second)
+			return nil, p
+		}
+	}
+	hash, err := authHash(v)
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.o.Store.FindSiteKey(ctx, hash)
+	if errors.Is(err, ErrKeyNotFound) {
+		s.cache.Invalidate(short)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, storeFault(fmt.Errorf("find site key: %w", err))
+	}
+	if subtle.ConstantTimeCompare(key.AuthHash[:], hash[:]) != 1 {
+		return nil, storeFault(errors.New("the store answered with another key"))
+	}
+	if !key.RevokedAt.IsZero() {
+		s.cache.Invalidate(short)
+		return nil, nil
+	}
+	s.cache.Set(short, found{key: key, checked: now})
+	return &key, nil
+}
+
+// userFits says whether the other half of a pair stands among the other values.
+func userFits(k *StoredKey, p Presented, secretAt int) bool {
+	if k.UserHash == ([32]byte{}) {
+		return true
+	}
+	for i, v := range p.values[:p.n] {
+		h := sha256.Sum256([]byte(v))
+		if i != secretAt && subtle.ConstantTimeCompare(h[:], k.UserHash[:]) == 1 {
+			return true
+		}
+	}
+	return false
+}
+
+func opens(k *StoredKey, a Attempt) bool {
+	return k.RevokedAt.IsZero() && k.Site == a.Site && (k.Connection == "" || k.Connection == a.Connection)
+}
+
+func (s *SiteKeys) touch(id string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used[id] = now
+}
+
+// Run stores the last uses once a minute until ctx ends, then once more, and returns nil.
+func (s *SiteKeys) Run(ctx context.Context) error {
+	tick := time.NewTicker(touchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			defer cancel()
+			s.flush(last)
+			return nil
+		case <-tick.C:
+			s.flush(ctx)
+		}
+	}
+}
+
+func (s *SiteKeys) flush(ctx context.Context) {
+	s.mu.Lock()
+	used := s.used
+	s.used = make(map[string]time.Time)
+	s.mu.Unlock()
+	if len(used) == 0 {
+		return
+	}
+	if err := s.o.Store.TouchSiteKeys(ctx, used); err != nil {
+		s.o.Log.WarnContext(ctx, "last use of site keys not stored", "error", err)
+	}
+}
