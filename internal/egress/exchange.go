@@ -1,0 +1,120 @@
+package egress
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"sallyport/internal/contract"
+	"sallyport/internal/problem"
+	"sallyport/internal/site"
+)
+
+// exchange is one call on its way, and what is known about it. It lives for one
+// call and one goroutine. It has no field that could hold a provider's credential.
+type exchange struct {
+	call  *Call
+	start time.Time
+	at    string // the step that runs
+
+	site *siteRules
+	conn *connection
+	op   *contract.Operation
+	rule *browserRule // for browsers
+
+	caller site.Caller
+	visit  string
+	keyID  string
+	stripQ []string // query names that carried the site key
+
+	args   contract.Args
+	out    contract.Output
+	key    string // idempotency key towards the provider
+	idem   IdempotencyKey
+	began  bool
+	replay bool
+
+	head     http.Header // RateLimit fields
+	sent     bool        // an intent was written: bytes may have left
+	intentID string
+	response *Response
+	reply    contract.Reply
+	named    []string
+	upstream time.Duration
+
+	decisions []Decision
+	observed  []string
+	innerErr  error
+	finished  *Answer
+	bytesIn   int
+}
+
+func (x *exchange) outcomeIfSent() problem.Outcome {
+	if x.sent {
+		return problem.Unknown
+	}
+	return problem.NotSent
+}
+
+// fail makes the answer of a refused call.
+func (x *exchange) fail(p *problem.Error) *Answer {
+	if p.Err != nil {
+		x.innerErr = p.Err
+	}
+	if x.key != "" && p.Outcome != problem.NotSent && p.IdempotencyKey == "" {
+		c := *p
+		c.IdempotencyKey = x.callerKey()
+		p = &c
+	}
+	h := http.Header{}
+	for k, v := range x.head {
+		h[k] = v
+	}
+	return &Answer{Status: p.Status(), Header: h, Problem: p}
+}
+
+// callerKey is the key that the caller sent, if any: the one to repeat the call with.
+func (x *exchange) callerKey() string { return x.idem.Key }
+
+func (x *exchange) attempt(n int) Attempt {
+	a := Attempt{CallID: x.call.ID, Site: x.call.Site, Connection: x.call.Connection, Caller: x.caller,
+		Visit: x.visit, KeyID: x.keyID, Client: x.call.Client, Number: n}
+	if x.conn != nil {
+		a.Provider, a.Mode = x.conn.pack.ID, x.conn.Mode
+	}
+	if x.op != nil {
+		a.Operation, a.Effects = x.op.ID, x.op.Effects
+	}
+	return a
+}
+
+func (x *exchange) toRecord(answer *Answer) *Record {
+	r := &Record{Call: x.call, Caller: x.caller, Decisions: x.decisions, Observed: x.observed,
+		Dropped: x.reply.Dropped, Reduced: x.reply.Reduced, Named: x.named, Replayed: x.replay,
+		BytesIn: x.bytesIn, Start: x.start, Upstream: x.upstream, InnerError: x.innerErr}
+	if x.conn != nil {
+		r.Provider, r.Mode = x.conn.pack.ID, x.conn.Mode
+	}
+	if x.op != nil {
+		r.Operation = x.op.ID
+	}
+	if x.response != nil {
+		r.Attempts, r.Outcome = x.response.Attempts, problem.Performed
+	}
+	if answer != nil {
+		r.Status, r.BytesOut = answer.Status, len(answer.Body)
+		if answer.Problem != nil {
+			r.Code, r.Outcome = answer.Problem.Code, answer.Problem.Outcome
+		}
+	}
+	return r
+}
+
+// bearer returns the token of an Authorization: Bearer field, or "".
+func bearer(h http.Header) string {
+	v := h.Get("Authorization")
+	if len(v) > 7 && strings.EqualFold(v[:7], "Bearer ") {
+		return v[7:]
+	}
+	return ""
+}

@@ -1,0 +1,155 @@
+package egress
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"sallyport/internal/contract"
+	"sallyport/internal/provider"
+	"sallyport/internal/ratelimit"
+	"sallyport/internal/site"
+)
+
+// Deps are the things a Gate works with. All are required; all are safe for
+// concurrent use.
+type Deps struct {
+	Sessions    Sessions
+	Keys        Keys
+	Limits      Limits
+	Freezes     Freezes
+	Audit       Audit
+	Idempotency Idempotency
+	Recorder    Recorder
+	// Upstream gives the way out for one server of a connection. It is asked
+	// once per connection and server when the Gate is built.
+	Upstream func(c *site.Connection, p *provider.Pack, op *contract.Operation) (Upstream, error)
+	Now      func() time.Time
+}
+
+// Gate runs calls for one configuration. It is immutable: a reload builds another
+// one, and a call that began on the old one ends on it.
+type Gate struct {
+	sites map[string]*siteRules
+	steps []step
+	deps  Deps
+}
+
+// siteRules is a site as the pipeline needs it.
+type siteRules struct {
+	*site.Site
+	conns map[string]*connection
+}
+
+// connection is a connection as the pipeline needs it.
+type connection struct {
+	*site.Connection
+	pack      *provider.Pack
+	doc       *contract.Document
+	observe   []string
+	browser   map[string]*browserRule
+	backend   map[string]*backendRule
+	account   map[string]string
+	presented []presentedAt
+	limits    []ratelimit.Rule
+}
+
+// backendRule is what a site key may do with one operation.
+type backendRule struct {
+	view     *contract.View
+	upstream Upstream
+}
+
+// browserRule is site.BrowserRule, compiled.
+type browserRule struct {
+	*site.BrowserRule
+	view     *contract.View
+	limits   []ratelimit.Rule
+	upstream Upstream
+}
+
+// Catalog finds provider packs.
+type Catalog interface {
+	Find(id string) (*provider.Pack, error)
+}
+
+// New builds a Gate for the given sites. It fails when a rule names what the
+// contract does not have; config reports the same faults with their lines.
+func New(sites []*site.Site, catalog Catalog, deps Deps) (*Gate, error) {
+	g := &Gate{sites: map[string]*siteRules{}, steps: pipeline(), deps: deps}
+	for _, s := range sites {
+		rules := &siteRules{Site: s, conns: map[string]*connection{}}
+		for name, c := range s.Connections {
+			conn, err := g.compile(s, c, catalog)
+			if err != nil {
+				return nil, fmt.Errorf("site %s: connection %s: %w", s.Name, name, err)
+			}
+			rules.conns[name] = conn
+		}
+		g.sites[s.Name] = rules
+	}
+	return g, nil
+}
+
+func (g *Gate) now() time.Time { return g.deps.Now() }
+
+func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*connection, error) {
+	pack, err := catalog.Find(c.Provider)
+	if err != nil {
+		return nil, err
+	}
+	conn := &connection{Connection: c, pack: pack, doc: pack.Contract(), observe: c.Observe, account: c.Account,
+		browser: map[string]*browserRule{}, backend: map[string]*backendRule{},
+		presented: presentedPlaces(pack), limits: slices.Concat(s.Limits, c.Limits)}
+	for name, rule := range c.Browser {
+		op, upstream, err := g.open(conn, name)
+		if err != nil {
+			return nil, err
+		}
+		returns := rule.Returns
+		if returns == nil {
+			returns = []contract.Path{} // a rule that names nothing returns nothing
+		}
+		view, err := op.View(returns)
+		if err != nil {
+			return nil, fmt.Errorf("operation %s: returns: %w", name, err)
+		}
+		conn.browser[name] = &browserRule{BrowserRule: rule, view: view, upstream: upstream,
+			limits: slices.Concat(conn.limits, rule.Limits)}
+	}
+	for _, name := range conn.backendOperations() {
+		op, upstream, err := g.open(conn, name)
+		if err != nil {
+			return nil, err
+		}
+		view, err := op.View(nil)
+		if err != nil {
+			return nil, fmt.Errorf("operation %s: %w", name, err)
+		}
+		conn.backend[name] = &backendRule{view: view, upstream: upstream}
+	}
+	return conn, nil
+}
+
+func (c *connection) backendOperations() []string {
+	if !c.BackendAll {
+		return c.Backend
+	}
+	var all []string
+	for _, op := range c.doc.Operations() {
+		all = append(all, op.ID)
+	}
+	return all
+}
+
+func (g *Gate) open(conn *connection, operation string) (*contract.Operation, Upstream, error) {
+	op, ok := conn.doc.Find(operation)
+	if !ok {
+		return nil, nil, fmt.Errorf("provider %s has no operation %q", conn.pack.ID, operation)
+	}
+	upstream, err := g.deps.Upstream(conn.Connection, conn.pack, op)
+	if err != nil {
+		return nil, nil, fmt.Errorf("operation %s: %w", operation, err)
+	}
+	return op, upstream, nil
+}

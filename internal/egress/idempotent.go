@@ -1,0 +1,192 @@
+package egress
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"sallyport/internal/contract"
+	"sallyport/internal/problem"
+	"sallyport/internal/site"
+)
+
+// waitForFirst bounds how long a repeat waits for the call that is being made.
+const waitForFirst = 35 * time.Second
+
+// keyHeader is the caller's name for a call (draft-ietf-httpapi-idempotency-key-header).
+const keyHeader = "Idempotency-Key"
+
+// beginIdempotent decides who makes the call when several carry one key, and gives
+// the call the key that the provider will recognise a repeat by.
+func beginIdempotent(ctx context.Context, g *Gate, x *exchange) Decision {
+	if x.op.Method == http.MethodGet || x.op.Method == http.MethodHead {
+		return allow("a read")
+	}
+	key, err := x.sentKey()
+	if err != nil {
+		return denyErr(err)
+	}
+	x.setProviderKey(key)
+	if key == "" {
+		return allow("no key")
+	}
+	x.idem = IdempotencyKey{Site: x.call.Site, Connection: x.call.Connection, Operation: x.op.ID, Scope: x.scope(), Key: key}
+	return g.claim(ctx, x)
+}
+
+// sentKey is the key that the caller sent, in the common header or the provider's own.
+func (x *exchange) sentKey() (string, error) {
+	key := x.call.Header.Get(keyHeader)
+	own := x.conn.pack.Idempotency.Header
+	if key == "" && own != "" && x.caller == site.Backend {
+		key = x.call.Header.Get(own)
+	}
+	if len(key) > 255 || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return "", problem.New(problem.BadHeader, "Idempotency-Key holds more than 255 characters or characters that are not printable ASCII").
+			WithHint("send a UUID")
+	}
+	return key, nil
+}
+
+// scope keeps the keys of one visit apart from those of all others.
+func (x *exchange) scope() string {
+	if x.caller == site.Browser {
+		return "visit:" + x.visit
+	}
+	return "backend"
+}
+
+// setProviderKey adds the provider's idempotency key where it knows one. It is derived,
+// so that the key of one site or visit can never replay the answer of another.
+func (x *exchange) setProviderKey(key string) {
+	rule := x.conn.pack.Idempotency
+	if rule.Header == "" || x.op.Retry != contract.RetryKeyed {
+		return
+	}
+	if key == "" {
+		key = rand.Text()
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{x.call.Site, x.call.Connection, string(x.conn.Mode), x.op.ID, x.scope(), key}, "\x00")))
+	x.key = "sallyport-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:20]))
+	x.out.Header.Set(rule.Header, x.key)
+}
+
+// claim makes this call the first with its key, or waits for the first and
+// returns its answer.
+func (g *Gate) claim(ctx context.Context, x *exchange) Decision {
+	hash := x.requestHash()
+	ctx, cancel := context.WithTimeout(ctx, waitForFirst)
+	defer cancel()
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+		state, stored, err := g.deps.Idempotency.Begin(ctx, x.idem, hash)
+		if err != nil {
+			return deny(problem.Wrap(err, problem.StoreUnavailable, "the record of earlier calls cannot be read"))
+		}
+		switch state {
+		case IdempotencyFirst:
+			x.began = true
+			return allow("first with this key")
+		case IdempotencyDone:
+			return x.replayAnswer(stored)
+		case IdempotencyOutcomeUnknown:
+			if x.key != "" { // the provider recognises the key: the repeat is safe
+				x.began = true
+				return allow("repeat that the provider recognises")
+			}
+			p := problem.New(problem.IdempotencyUnknown, "nobody knows whether the earlier call with this key was performed").
+				WithHint("look at the provider's side, then repeat with a new key if it was not")
+			p.Outcome = problem.Unknown
+			return deny(p)
+		case IdempotencyInProgress:
+			select {
+			case <-ctx.Done():
+				return deny(problem.New(problem.IdempotencyBusy, "the call with this key has not ended yet").WithHint("repeat in a few seconds with the same key"))
+			case <-time.After(wait):
+			}
+		default:
+			return deny(problem.New(problem.IdempotencyConflict, "this key was used with other parameters").
+				WithHint("use a new key for a new call"))
+		}
+	}
+}
+
+func (x *exchange) requestHash() string {
+	h := sha256.New()
+	for _, part := range [][]byte{[]byte(x.op.Method), []byte(x.out.Path), []byte(x.out.RawQuery), x.out.Body} {
+		n := len(part)
+		h.Write([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+		h.Write(part)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// storedAnswer is what is kept, sealed, of the first call's answer.
+type storedAnswer struct {
+	Status  int            `json:"status"`
+	Header  http.Header    `json:"header,omitempty"`
+	Body    []byte         `json:"body,omitempty"`
+	Problem *storedProblem `json:"problem,omitempty"`
+}
+
+type storedProblem struct {
+	Code           problem.Code    `json:"code"`
+	Detail         string          `json:"detail"`
+	Hint           string          `json:"hint,omitempty"`
+	Outcome        problem.Outcome `json:"outcome,omitempty"`
+	Faults         []problem.Fault `json:"faults,omitempty"`
+	ProviderStatus int             `json:"provider_status,omitempty"`
+	ProviderCode   string          `json:"provider_code,omitempty"`
+}
+
+func (x *exchange) replayAnswer(stored []byte) Decision {
+	var s storedAnswer
+	if err := json.Unmarshal(stored, &s); err != nil {
+		return denyErr(err)
+	}
+	x.replay = true
+	header := s.Header
+	if header == nil {
+		header = http.Header{}
+	}
+	header.Set("Idempotent-Replayed", "true")
+	x.finished = &Answer{Status: s.Status, Header: header, Body: s.Body}
+	if p := s.Problem; p != nil {
+		x.finished.Problem = &problem.Error{Code: p.Code, Detail: p.Detail, Hint: p.Hint, Outcome: p.Outcome,
+			Faults: p.Faults, ProviderStatus: p.ProviderStatus, ProviderCode: p.ProviderCode, IdempotencyKey: x.idem.Key}
+	}
+	return allow("answered before")
+}
+
+// settleRecord ends the record: forgotten when no byte was sent, unknown when the
+// outcome is, and else kept with the answer.
+func (g *Gate) settleRecord(ctx context.Context, x *exchange, answer *Answer) error {
+	p := answer.Problem
+	switch {
+	case p != nil && (p.Outcome == problem.NotSent || p.Outcome == problem.NotPerformed):
+		return g.deps.Idempotency.Forget(ctx, x.idem)
+	case p != nil && p.Outcome == problem.Unknown:
+		return g.deps.Idempotency.MarkUnknown(ctx, x.idem)
+	}
+	s := storedAnswer{Status: answer.Status, Header: answer.Header.Clone(), Body: answer.Body}
+	for name := range s.Header {
+		if strings.HasPrefix(name, "Ratelimit") || name == "Retry-After" {
+			s.Header.Del(name)
+		}
+	}
+	if p != nil {
+		s.Problem = &storedProblem{Code: p.Code, Detail: p.Detail, Hint: p.Hint, Outcome: p.Outcome,
+			Faults: p.Faults, ProviderStatus: p.ProviderStatus, ProviderCode: p.ProviderCode}
+	}
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return errors.Join(err, g.deps.Idempotency.MarkUnknown(ctx, x.idem))
+	}
+	return g.deps.Idempotency.Finish(ctx, x.idem, raw)
+}

@@ -1,0 +1,185 @@
+package egress
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"sallyport/internal/problem"
+)
+
+// verdict is what a step says. The zero value denies.
+type verdict int
+
+const (
+	denied verdict = iota
+	allowed
+)
+
+// Decision is the answer of one step. The zero Decision denies, and a denial that
+// gives no reason becomes an internal error: a check that forgot to decide is a defect.
+type Decision struct {
+	Step    string
+	Reason  string
+	Problem *problem.Error
+	verdict verdict
+}
+
+// Allowed reports whether the step let the call pass.
+func (d Decision) Allowed() bool { return d.verdict == allowed }
+
+func allow(reason string) Decision { return Decision{verdict: allowed, Reason: reason} }
+
+func deny(p *problem.Error) Decision { return Decision{Problem: p, Reason: string(p.Code)} }
+
+// denyErr turns a step's error into a denial: a rule broken keeps its problem, all
+// else is internal.
+func denyErr(err error) Decision { return deny(problem.From(err)) }
+
+// step is one check of a call. It gets the exchange and decides; it never calls
+// the next step, writes no answer and keeps nothing of a request.
+type step struct {
+	name string
+	// check is the name under which the step can be told to only observe; empty
+	// for steps that are not checks but the call itself.
+	check string
+	run   func(ctx context.Context, g *Gate, x *exchange) Decision
+}
+
+// pipeline is the order of a call. This list is the only place that knows it.
+func pipeline() []step {
+	return []step{
+		{name: "connection", run: findConnection},
+		{name: "freeze", run: checkFreeze},
+		{name: "caller", run: identify},
+		{name: "operation", run: findOperation},
+		{name: "limits", check: CheckLimits, run: takeLimits},
+		{name: "parse", check: CheckRequest, run: parse},
+		{name: "grammar", check: CheckGrammar, run: applyGrammar},
+		{name: "insert", run: insertFixed},
+		{name: "contract", check: CheckRequest, run: checkRequest},
+		{name: "encode", run: encode},
+		{name: "idempotency", run: beginIdempotent},
+		{name: "send", run: send},
+		{name: "answer", check: CheckResponse, run: checkAnswer},
+	}
+}
+
+// The checks that a connection may set to observe.
+const (
+	CheckLimits   = "limits"
+	CheckGrammar  = "grammar"
+	CheckRequest  = "request-contract"
+	CheckResponse = "response-contract"
+)
+
+// Checks lists the checks that can be told to only report, for configuration.
+func Checks() []string {
+	return []string{CheckGrammar, CheckLimits, CheckRequest, CheckResponse}
+}
+
+// Call runs the pipeline for one call. See Caller.
+func (g *Gate) Call(ctx context.Context, c *Call) (answer *Answer) {
+	x := &exchange{call: c, start: g.now()}
+	defer func() {
+		if r := recover(); r != nil {
+			// The value may hold anything, so only the fact is kept; x.sent tells the outcome.
+			answer = x.fail(&problem.Error{Code: problem.Internal, Detail: "something went wrong inside the gate", Outcome: x.outcomeIfSent(), Err: errors.New("panic in step " + x.at)})
+			g.settle(context.WithoutCancel(ctx), x, answer)
+		}
+		g.record(ctx, x, answer)
+	}()
+	for _, s := range g.steps {
+		x.at = s.name
+		d := s.run(ctx, g, x)
+		d.Step = s.name
+		if d.Allowed() {
+			if x.finished != nil {
+				return x.finished
+			}
+			continue
+		}
+		if s.check != "" && x.conn != nil && slices.Contains(x.conn.observe, s.check) && !fatal(d) {
+			x.observed = append(x.observed, s.check+": "+faultPaths(d.Problem))
+			continue
+		}
+		x.decisions = append(x.decisions, d)
+		return g.refuse(ctx, x, d)
+	}
+	answer = x.finished
+	if answer == nil {
+		answer = x.fail(problem.New(problem.Internal, "the call ended without an answer"))
+	}
+	g.settle(context.WithoutCancel(ctx), x, answer)
+	return answer
+}
+
+// fatal says whether a denial stands even where the check only observes: what could
+// not be read cannot be passed on.
+func fatal(d Decision) bool {
+	if d.Problem == nil {
+		return true
+	}
+	switch d.Problem.Code {
+	case problem.ContractViolation, problem.ParameterRefused, problem.RateLimited, problem.UpstreamContract:
+		return false
+	}
+	return true
+}
+
+func (g *Gate) refuse(ctx context.Context, x *exchange, d Decision) *Answer {
+	p := d.Problem
+	if p == nil {
+		p = &problem.Error{Code: problem.Internal, Detail: "something went wrong inside the gate", Err: errors.New("step " + d.Step + " denied without a reason")}
+	}
+	if p.Outcome == problem.NotSent && x.response != nil {
+		p = withOutcome(p, problem.Performed)
+	}
+	answer := x.fail(p)
+	if x.op != nil && x.response == nil && p.Outcome == problem.NotSent {
+		g.deps.Audit.Refused(ctx, x.attempt(0), p.Code, d.Step)
+	}
+	g.settle(context.WithoutCancel(ctx), x, answer)
+	return answer
+}
+
+// settle tells the idempotency record how the call ended. It runs once, also when
+// the caller is gone.
+func (g *Gate) settle(ctx context.Context, x *exchange, answer *Answer) {
+	if !x.began {
+		return
+	}
+	x.began = false
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := g.settleRecord(ctx, x, answer); err != nil {
+		x.innerErr = errors.Join(x.innerErr, err)
+	}
+}
+
+func (g *Gate) record(ctx context.Context, x *exchange, answer *Answer) {
+	r := x.toRecord(answer)
+	r.Total = g.now().Sub(x.start)
+	g.deps.Recorder.Record(ctx, r)
+}
+
+func withOutcome(p *problem.Error, o problem.Outcome) *problem.Error {
+	c := *p
+	c.Outcome = o
+	return &c
+}
+
+func faultPaths(p *problem.Error) string {
+	if p == nil {
+		return ""
+	}
+	out := string(p.Code)
+	for i, f := range p.Faults {
+		if i == 5 {
+			return out + " …"
+		}
+		out += " " + f.Where
+	}
+	return out
+}

@@ -1,0 +1,216 @@
+package egress
+
+import (
+	"context"
+	"encoding/json"
+	"math/big"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"sallyport/internal/contract"
+	"sallyport/internal/problem"
+	"sallyport/internal/site"
+)
+
+// maxBody bounds what a caller may send for one operation.
+const maxBody = 1 << 20
+
+func parse(_ context.Context, _ *Gate, x *exchange) Decision {
+	body, err := x.call.ReadBody(maxBody)
+	if err != nil {
+		return denyErr(err)
+	}
+	x.bytesIn = len(body)
+	args, faults, err := x.op.Parse(contract.Input{
+		Path: x.call.Path, RawQuery: withoutQuery(x.call.RawQuery, x.stripQ),
+		Header: x.call.Header, ContentType: x.call.Header.Get("Content-Type"), Body: body,
+	})
+	if err != nil {
+		return denyErr(err)
+	}
+	x.args = args
+	if len(faults) > 0 {
+		return deny(violation(x, faults))
+	}
+	return allow("well formed")
+}
+
+func violation(x *exchange, faults []problem.Fault) *problem.Error {
+	p := problem.New(problem.ContractViolation, "the request breaks the contract of %s in %d place(s)", x.op.ID, len(faults))
+	p.Faults = faults
+	return p.WithHint("sallyport providers show %s %s lists the parameters", x.conn.pack.ID, x.op.ID)
+}
+
+// applyGrammar lets a browser send only what its rule names. Backends have no grammar.
+func applyGrammar(_ context.Context, _ *Gate, x *exchange) Decision {
+	if x.caller == site.Backend {
+		return allow("a backend may send what the contract allows")
+	}
+	var faults []problem.Fault
+	for _, leaf := range x.args.Leaves() {
+		if f := x.rule.refuses(x, leaf); f != nil {
+			faults = append(faults, *f)
+		}
+		if len(faults) == 20 {
+			break
+		}
+	}
+	if len(faults) > 0 {
+		p := problem.New(problem.ParameterRefused, "a browser may not send %s", faults[0].Where)
+		p.Faults = faults
+		return deny(p.WithHint("the parameters that a browser may choose stand under free, one_of and range in sallyport.yaml"))
+	}
+	return allow("only named parameters")
+}
+
+// refuses returns the fault of one value that a browser sent, or nil. What no rule
+// names is refused.
+func (r *browserRule) refuses(x *exchange, leaf contract.Path) *problem.Fault {
+	for _, f := range r.Fixed {
+		if f.Path.Overlaps(leaf) {
+			return &problem.Fault{Where: leaf.String(), Found: "a value from the browser", Want: "nothing: the gate inserts this value"}
+		}
+	}
+	for _, free := range r.Free {
+		if free.Covers(leaf) {
+			return nil
+		}
+	}
+	for _, c := range r.OneOf {
+		if c.Path.Covers(leaf) || leaf.Covers(c.Path) {
+			return oneOfRefuses(c, x.args, leaf)
+		}
+	}
+	for _, rng := range r.Range {
+		if rng.Path.Overlaps(leaf) {
+			return refusesRange(rng, x.args, leaf)
+		}
+	}
+	return &problem.Fault{Where: leaf.String(), Found: "a parameter that the file does not name", Want: "nothing here"}
+}
+
+
+func oneOfRefuses(c site.Choice, args contract.Args, leaf contract.Path) *problem.Fault {
+	got, ok := args.Get(concrete(c.Path, leaf))
+	if ok {
+		for _, v := range c.Values {
+			if sameValue(v, got) {
+				return nil
+			}
+		}
+	}
+	return &problem.Fault{Where: leaf.String(), Found: "another value", Want: "one of the values that the file names"}
+}
+
+func refusesRange(r site.Range, args contract.Args, leaf contract.Path) *problem.Fault {
+	got, _ := args.Get(leaf)
+	n, ok := wholeNumber(got)
+	if r.Path.Covers(leaf) && ok && n.Cmp(big.NewInt(r.Min)) >= 0 && n.Cmp(big.NewInt(r.Max)) <= 0 {
+		return nil
+	}
+	return &problem.Fault{Where: leaf.String(), Found: "a value outside the range",
+		Want: "a whole number from " + big.NewInt(r.Min).String() + " to " + big.NewInt(r.Max).String()}
+}
+
+// concrete is rule with its "[]" steps filled in from leaf.
+func concrete(rule, leaf contract.Path) contract.Path {
+	steps := leaf.Steps()
+	var out contract.Path
+	for i, s := range rule.Steps() {
+		switch {
+		case s.Name != "":
+			out = out.Child(s.Name)
+		case s.Index == contract.Every && i < len(steps):
+			out = out.At(steps[i].Index)
+		default:
+			out = out.At(s.Index)
+		}
+	}
+	return out
+}
+
+func wholeNumber(v any) (*big.Int, bool) {
+	var text string
+	switch v := v.(type) {
+	case json.Number:
+		text = v.String()
+	case string:
+		text = v
+	default:
+		return nil, false
+	}
+	if len(text) > 20 || strings.HasPrefix(text, "+") {
+		return nil, false
+	}
+	return new(big.Int).SetString(text, 10)
+}
+
+// sameValue compares a value of the file with one of the caller: numbers by their
+// value, all else exactly. A number never equals a string.
+func sameValue(a, b any) bool {
+	na, aok := a.(json.Number)
+	nb, bok := b.(json.Number)
+	if aok && bok {
+		if len(na) > 40 || len(nb) > 40 || strings.ContainsAny(string(nb), "eE") {
+			return na == nb
+		}
+		ra, ok1 := new(big.Rat).SetString(na.String())
+		rb, ok2 := new(big.Rat).SetString(nb.String())
+		return ok1 && ok2 && ra.Cmp(rb) == 0
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+// insertFixed writes the file's values over an empty place: the grammar has refused
+// any value of the browser at, above or below it.
+func insertFixed(_ context.Context, _ *Gate, x *exchange) Decision {
+	if x.rule == nil {
+		return allow("nothing to insert")
+	}
+	for _, f := range x.rule.Fixed {
+		if err := x.args.Set(f.Path, f.Value); err != nil {
+			return denyErr(err)
+		}
+	}
+	return allow("inserted")
+}
+
+func checkRequest(_ context.Context, _ *Gate, x *exchange) Decision {
+	if faults := x.op.Check(x.args); len(faults) > 0 {
+		return deny(violation(x, faults))
+	}
+	return allow("fits the contract")
+}
+
+// encode writes the provider's bytes from what was checked, pins the version and
+// passes on the few headers that the catalog names.
+func encode(_ context.Context, _ *Gate, x *exchange) Decision {
+	out, err := x.op.Encode(x.args, x.conn.account)
+	if err != nil {
+		return denyErr(err)
+	}
+	if out.Header == nil {
+		out.Header = http.Header{}
+	}
+	if x.caller == site.Backend {
+		for _, name := range x.conn.pack.RequestHeaders {
+			if v := x.call.Header.Get(name); v != "" && out.Header.Get(name) == "" {
+				out.Header.Set(name, v)
+			}
+		}
+	}
+	v := x.conn.pack.Version
+	if v.Header != "" {
+		pinned := v.Default
+		if x.conn.Version != "" {
+			pinned = x.conn.Version
+		}
+		out.Header.Set(v.Header, pinned)
+	}
+	if out.ContentType != "" {
+		out.Header.Set("Content-Type", out.ContentType)
+	}
+	x.out = out
+	return allow("encoded")
+}

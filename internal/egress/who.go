@@ -1,0 +1,229 @@
+package egress
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"sallyport/internal/problem"
+	"sallyport/internal/provider"
+	"sallyport/internal/ratelimit"
+	"sallyport/internal/site"
+)
+
+func findConnection(_ context.Context, g *Gate, x *exchange) Decision {
+	s, ok := g.sites[x.call.Site]
+	if !ok {
+		return deny(problem.New(problem.NotFound, "no such site"))
+	}
+	conn, ok := s.conns[x.call.Connection]
+	if !ok {
+		return deny(problem.New(problem.UnknownConnection, "this site has no connection of that name").
+			WithHint("the path is api/CONNECTION/…; connections are named in sallyport.yaml"))
+	}
+	x.site, x.conn = s, conn
+	return allow("known connection")
+}
+
+func checkFreeze(_ context.Context, g *Gate, x *exchange) Decision {
+	if g.deps.Freezes.Frozen(x.call.Site, x.call.Connection) {
+		p := problem.New(problem.Frozen, "an operator has stopped the calls of this connection").
+			WithHint("an operator ends it with: sallyport thaw %s/%s", x.call.Site, x.call.Connection)
+		return deny(p)
+	}
+	return allow("not frozen")
+}
+
+// identify finds the caller. A request with an Origin comes from a browser and
+// needs a session; a site key that arrives from a browser is refused, because a key
+// in a page is a leaked key.
+func identify(ctx context.Context, g *Gate, x *exchange) Decision {
+	if x.call.Origin != "" {
+		previews := x.conn.Mode != provider.Live
+		if !x.site.Allows(x.call.Origin, previews) {
+			return deny(problem.New(problem.OriginRefused, "this connection does not serve that origin"))
+		}
+		visit, err := g.deps.Sessions.Verify(ctx, bearer(x.call.Header), x.call.Site, x.call.Origin)
+		if err != nil {
+			return denyErr(err)
+		}
+		x.caller, x.visit = site.Browser, visit
+		return allow("session")
+	}
+	candidates := x.presentedKeys()
+	keyID, err := g.deps.Keys.Verify(ctx, candidates, x.call.Site, x.call.Connection, x.call.Client)
+	if err != nil {
+		return denyErr(err)
+	}
+	x.caller, x.keyID = site.Backend, keyID
+	return allow("site key")
+}
+
+// presentedAt is a place where a provider's key stands, and so the site key of a backend.
+type presentedAt struct {
+	kind  string // header, query
+	name  string
+	match *regexp.Regexp // of the header's value; its group is the key
+}
+
+// presentedPlaces reads the places from the catalog's auth templates.
+func presentedPlaces(p *provider.Pack) []presentedAt {
+	var out []presentedAt
+	var add func(a provider.Auth)
+	add = func(a provider.Auth) {
+		switch a.Kind {
+		case "header":
+			if m := templatePattern(a.Value); m != nil {
+				out = append(out, presentedAt{kind: "header", name: a.Name, match: m})
+			}
+		case "query":
+			out = append(out, presentedAt{kind: "query", name: a.Name})
+		}
+		for _, also := range a.Also {
+			add(also)
+		}
+	}
+	names := make([]string, 0, len(p.Auth))
+	for name := range p.Auth {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		add(p.Auth[name])
+	}
+	return out
+}
+
+// templatePattern turns "Bearer {secret_key}" into a pattern whose group is the key;
+// a template with two fields cannot be read back and is left out.
+func templatePattern(template string) *regexp.Regexp {
+	before, rest, ok := strings.Cut(template, "{")
+	if !ok {
+		return nil
+	}
+	_, after, ok := strings.Cut(rest, "}")
+	if !ok || strings.Contains(after, "{") {
+		return nil
+	}
+	return regexp.MustCompile("^(?i:" + regexp.QuoteMeta(before) + ")(\\S+)" + regexp.QuoteMeta(after) + "$")
+}
+
+// presentedKeys collects every candidate: Bearer, Basic (either half may be the key, as
+// SDKs differ), and the places that the catalog names. Query names that carried one
+// are remembered, so that parse leaves them out.
+func (x *exchange) presentedKeys() []Presented {
+	var out []Presented
+	if b := bearer(x.call.Header); b != "" {
+		out = append(out, Presented{Secret: b})
+	}
+	if user, pass, ok := basic(x.call.Header); ok {
+		if pass == "" {
+			out = append(out, Presented{Secret: user})
+		} else {
+			out = append(out, Presented{Secret: pass, User: user})
+		}
+	}
+	for _, at := range x.conn.presented {
+		switch at.kind {
+		case "header":
+			if m := at.match.FindStringSubmatch(x.call.Header.Get(at.name)); m != nil {
+				out = append(out, Presented{Secret: m[1]})
+			}
+		case "query":
+			if v, ok := queryValue(x.call.RawQuery, at.name); ok {
+				out = append(out, Presented{Secret: v})
+				x.stripQ = append(x.stripQ, at.name)
+			}
+		}
+	}
+	return out
+}
+
+func basic(h http.Header) (user, pass string, ok bool) {
+	v := h.Get("Authorization")
+	if len(v) < 7 || !strings.EqualFold(v[:6], "Basic ") {
+		return "", "", false
+	}
+	raw, err := base64.StdEncoding.Strict().DecodeString(v[6:])
+	if err != nil {
+		return "", "", false
+	}
+	return strings.Cut(string(raw), ":")
+}
+
+func queryValue(raw, name string) (string, bool) {
+	for pair := range strings.SplitSeq(raw, "&") {
+		k, v, _ := strings.Cut(pair, "=")
+		if key, err := url.QueryUnescape(k); err != nil || key != name {
+			continue
+		}
+		if value, err := url.QueryUnescape(v); err == nil && value != "" {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// withoutQuery takes the named parameters out of a raw query.
+func withoutQuery(raw string, names []string) string {
+	if len(names) == 0 || raw == "" {
+		return raw
+	}
+	var keep []string
+	for pair := range strings.SplitSeq(raw, "&") {
+		k, _, _ := strings.Cut(pair, "=")
+		if key, err := url.QueryUnescape(k); err == nil && slices.Contains(names, key) {
+			continue
+		}
+		keep = append(keep, pair)
+	}
+	return strings.Join(keep, "&")
+}
+
+// findOperation matches method and path against the contract and the caller's allow-list.
+func findOperation(_ context.Context, _ *Gate, x *exchange) Decision {
+	op, methods := x.conn.doc.Route(x.call.Method, x.call.Path)
+	if op == nil {
+		if len(methods) > 0 {
+			return deny(problem.New(problem.MethodNotAllowed, "this path takes %s", strings.Join(methods, ", ")))
+		}
+		return deny(problem.New(problem.UnknownOperation, "the catalog has no operation at that path").
+			WithHint("sallyport providers show %s lists the operations with method and path", x.conn.pack.ID))
+	}
+	x.op = op
+	refused := problem.New(problem.OperationRefused, "operation %s is not allowed for a %s of this connection", op.ID, x.caller)
+	switch x.caller {
+	case site.Browser:
+		if x.rule = x.conn.browser[op.ID]; x.rule == nil {
+			return deny(refused.WithHint("name it under connections.%s.browser in sallyport.yaml", x.call.Connection))
+		}
+	case site.Backend:
+		if x.conn.backend[op.ID] == nil {
+			return deny(refused.WithHint("name it under connections.%s.backend in sallyport.yaml", x.call.Connection))
+		}
+	default:
+		return deny(refused)
+	}
+	return allow("named in the file")
+}
+
+func takeLimits(_ context.Context, g *Gate, x *exchange) Decision {
+	rules := x.conn.limits
+	if x.rule != nil {
+		rules = x.rule.limits
+	}
+	if x.visit == "" {
+		rules = slices.DeleteFunc(slices.Clone(rules), func(r ratelimit.Rule) bool { return r.Per == ratelimit.PerSession })
+	}
+	head, err := g.deps.Limits.Take(LimitSubject{Site: x.call.Site, Connection: x.call.Connection,
+		Operation: x.op.ID, Visit: x.visit, Client: x.call.Client}, rules)
+	x.head = head
+	if err != nil {
+		return denyErr(err)
+	}
+	return allow("within limits")
+}
