@@ -1,0 +1,153 @@
+// client.js: calls the operations that this site's file allows a browser, through the gate.
+//
+//   import { call, Problem } from "https://api.shop.example/client.js";
+//   const intent = await call("payments", "create-payment-intent", { amount: 1900 });
+//
+// No key is in this file and none is needed: the gate adds it. Every refusal is a Problem
+// with a stable `code`; see docs/reference/problems.md.
+
+const site = /*SITE*/null;
+const base = new URL(".", import.meta.url);
+const storeKey = "sallyport:" + base.href;
+
+/** What the gate or the provider refused, as an RFC 9457 problem document. */
+export class Problem extends Error {
+  constructor(document, response) {
+    super(document.detail || document.title || "The call failed");
+    this.name = "Problem";
+    /** HTTP status, or 0 when the gate could not be reached. */
+    this.status = document.status ?? response?.status ?? 0;
+    /** A stable code to branch on: rate_limited, parameter_refused, … */
+    this.code = document.code ?? "unreachable";
+    this.hint = document.hint ?? "";
+    this.requestId = document.request_id ?? "";
+    /** performed | not_performed | unknown, or "" when nothing was sent to the provider. */
+    this.outcome = document.outcome ?? "";
+    this.faults = document.faults ?? [];
+    /** Seconds to wait before another try; 0 when the gate named none. */
+    this.retryAfter = document.retry_after ?? 0;
+    this.providerCode = document.provider_code ?? "";
+    /** The key to repeat this very call with. */
+    this.idempotencyKey = document.idempotency_key ?? "";
+  }
+}
+
+/** Public values of a connection (publishable key, client id), as the site's file names them. */
+export function publicValues(connection) {
+  return { ...(site.connections[connection]?.public ?? {}) };
+}
+
+/** The operations that a browser may call on this site: { connection: [operation, …] }. */
+export function operations() {
+  return Object.fromEntries(Object.entries(site.connections).map(([name, c]) => [name, Object.keys(c.operations)]));
+}
+
+/**
+ * Calls one operation and returns its reduced answer.
+ * @param {string} connection  a connection of this site
+ * @param {string} operation   an operation that its file allows browsers
+ * @param {object} params      parameters by name, wherever they travel
+ * @param {{signal?: AbortSignal, idempotencyKey?: string}} options
+ * @throws {Problem}
+ */
+export async function call(connection, operation, params = {}, options = {}) {
+  const rule = site.connections[connection]?.operations[operation];
+  if (!rule) {
+    throw new Problem({ code: "operation_refused", status: 403,
+      detail: `This site has no browser operation ${connection}/${operation}.`,
+      hint: "Name it under browser: in sallyport.yaml." });
+  }
+  const request = build(connection, rule, params);
+  if (rule.method !== "GET") {
+    request.headers["Idempotency-Key"] = options.idempotencyKey ?? crypto.randomUUID();
+  }
+  let answer = await send(request, await session(), options.signal);
+  if (answer.status === 401) { // the session ended; the call was not made
+    forget();
+    answer = await send(request, await session(), options.signal);
+  }
+  return read(answer);
+}
+
+/** Ends the visit's session now. */
+export async function end() {
+  const kept = load();
+  forget();
+  if (kept) await fetch(new URL("session", base), { method: "DELETE", headers: { Authorization: `Bearer ${kept.token}` } });
+}
+
+function build(connection, rule, params) {
+  const headers = {};
+  const query = new URLSearchParams();
+  const body = {};
+  const path = rule.path.replace(/\{([^}]+)\}/g, (_, wire) => {
+    const [name, at] = Object.entries(rule.params).find(([, p]) => p.in === "path" && p.wire === wire) ?? [];
+    if (at?.account) return "_"; // the gate writes the account
+    if (params[name] === undefined) throw new Problem({ code: "contract_violation", status: 422, detail: `Parameter ${name} is missing.` });
+    return encodeURIComponent(String(params[name]));
+  });
+  for (const [name, value] of Object.entries(params)) {
+    if (value === undefined) continue;
+    const at = rule.params[name] ?? { in: rule.method === "GET" || rule.method === "DELETE" ? "query" : "body", wire: name };
+    if (at.in === "query") for (const v of Array.isArray(value) ? value : [value]) query.append(at.wire, String(v));
+    else if (at.in === "header") headers[at.wire] = String(value);
+    else if (at.in === "body") body[at.wire] = value;
+  }
+  const url = new URL(`api/${encodeURIComponent(connection)}${path}`, base);
+  url.search = query;
+  const request = { url, method: rule.method, headers };
+  if (rule.body) {
+    headers["Content-Type"] = "application/json";
+    request.body = JSON.stringify(rule.body === "whole" ? body.body : body);
+  }
+  return request;
+}
+
+async function send({ url, method, headers, body }, token, signal) {
+  try {
+    return await fetch(url, { method, body, signal, headers: { ...headers, Authorization: `Bearer ${token}` },
+      mode: "cors", credentials: "omit", cache: "no-store", redirect: "error", referrerPolicy: "no-referrer" });
+  } catch (err) {
+    if (err.name === "AbortError") throw err;
+    throw new Problem({ code: "unreachable", detail: "The gate could not be reached.",
+      outcome: method === "GET" ? "" : "unknown", idempotency_key: headers["Idempotency-Key"],
+      hint: "Try again with the same idempotencyKey; the gate makes a call with one key only once." });
+  }
+}
+
+async function read(answer) {
+  const text = await answer.text();
+  let document = null;
+  try { document = text ? JSON.parse(text) : null; } catch { /* told below */ }
+  if (!answer.ok) throw new Problem(document ?? { status: answer.status, detail: "The gate answered with status " + answer.status + "." }, answer);
+  if (text && document === null && text !== "null") throw new Problem({ code: "unreadable", status: answer.status, detail: "The answer is not JSON." }, answer);
+  return document;
+}
+
+// One request for a session at a time, however many calls wait for it.
+let minting = null;
+
+async function session() {
+  const kept = load();
+  if (kept && kept.until > Date.now() + 5000) return kept.token;
+  minting ??= mint().finally(() => { minting = null; });
+  return minting;
+}
+
+async function mint() {
+  let answer;
+  try {
+    answer = await fetch(new URL("session", base), { method: "POST", mode: "cors", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer" });
+  } catch {
+    throw new Problem({ code: "unreachable", detail: "The gate could not be reached." });
+  }
+  const { token, expires_in } = await read(answer);
+  save({ token, until: Date.now() + expires_in * 1000 });
+  return token;
+}
+
+// The session lives in this tab. Where storage is refused it lives in this module.
+let memory = null;
+function load() { try { return JSON.parse(sessionStorage.getItem(storeKey)) ?? memory; } catch { return memory; } }
+function save(value) { memory = value; try { sessionStorage.setItem(storeKey, JSON.stringify(value)); } catch { /* memory serves */ } }
+function forget() { memory = null; try { sessionStorage.removeItem(storeKey); } catch { /* memory serves */ } }
