@@ -30,7 +30,8 @@ type exchange struct {
 	args   contract.Args
 	out    contract.Output
 	key    string // idempotency key towards the provider
-	idem   IdempotencyKey
+	asked  string // the caller's own key
+	idem   RepeatKey
 	began  bool
 	replay bool
 
@@ -74,7 +75,7 @@ func (x *exchange) fail(p *problem.Error) *Answer {
 }
 
 // callerKey is the key that the caller sent, if any: the one to repeat the call with.
-func (x *exchange) callerKey() string { return x.idem.Key }
+func (x *exchange) callerKey() string { return x.asked }
 
 func (x *exchange) attempt(n int) Attempt {
 	a := Attempt{CallID: x.call.ID, Site: x.call.Site, Connection: x.call.Connection, Caller: x.caller,

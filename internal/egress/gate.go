@@ -20,6 +20,7 @@ type Deps struct {
 	Freezes     Freezes
 	Audit       Audit
 	Idempotency Idempotency
+	Answers     Answers
 	Recorder    Recorder
 	// Upstream gives the way out for one server of a connection. It is asked
 	// once per connection and server when the Gate is built.

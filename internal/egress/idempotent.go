@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -19,6 +18,9 @@ import (
 
 // waitForFirst bounds how long a repeat waits for the call that is being made.
 const waitForFirst = 35 * time.Second
+
+// keepAnswers is how long a repeat gets the first call's answer.
+const keepAnswers = 24 * time.Hour
 
 // keyHeader is the caller's name for a call (draft-ietf-httpapi-idempotency-key-header).
 const keyHeader = "Idempotency-Key"
@@ -37,7 +39,9 @@ func beginIdempotent(ctx context.Context, g *Gate, x *exchange) Decision {
 	if key == "" {
 		return allow("no key")
 	}
-	x.idem = IdempotencyKey{Site: x.call.Site, Connection: x.call.Connection, Operation: x.op.ID, Scope: x.scope(), Key: key}
+	x.asked = key
+	x.idem = RepeatKey{Site: x.call.Site, Connection: x.call.Connection, Operation: x.op.ID, Caller: x.scope(),
+		KeyHash: sha256.Sum256([]byte(key))}
 	return g.claim(ctx, x)
 }
 
@@ -81,50 +85,55 @@ func (x *exchange) setProviderKey(key string) {
 // claim makes this call the first with its key, or waits for the first and
 // returns its answer.
 func (g *Gate) claim(ctx context.Context, x *exchange) Decision {
-	hash := x.requestHash()
+	want := Repeat{RequestHash: x.requestHash(), ExpiresAt: g.now().Add(keepAnswers), CreatedAt: g.now()}
 	ctx, cancel := context.WithTimeout(ctx, waitForFirst)
 	defer cancel()
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
-		state, stored, err := g.deps.Idempotency.Begin(ctx, x.idem, hash)
-		if err != nil {
+		first, known, err := g.deps.Idempotency.BeginRepeat(ctx, x.idem, want, g.now())
+		switch {
+		case err != nil:
 			return deny(problem.Wrap(err, problem.StoreUnavailable, "the record of earlier calls cannot be read"))
-		}
-		switch state {
-		case IdempotencyFirst:
+		case first:
 			x.began = true
 			return allow("first with this key")
-		case IdempotencyDone:
-			return x.replayAnswer(stored)
-		case IdempotencyOutcomeUnknown:
-			if x.key != "" { // the provider recognises the key: the repeat is safe
-				x.began = true
-				return allow("repeat that the provider recognises")
-			}
-			p := problem.New(problem.IdempotencyUnknown, "nobody knows whether the earlier call with this key was performed").
-				WithHint("look at the provider's side, then repeat with a new key if it was not")
-			p.Outcome = problem.Unknown
-			return deny(p)
-		case IdempotencyInProgress:
-			select {
-			case <-ctx.Done():
-				return deny(problem.New(problem.IdempotencyBusy, "the call with this key has not ended yet").WithHint("repeat in a few seconds with the same key"))
-			case <-time.After(wait):
-			}
-		default:
+		case known.RequestHash != want.RequestHash:
 			return deny(problem.New(problem.IdempotencyConflict, "this key was used with other parameters").
 				WithHint("use a new key for a new call"))
+		case known.State == RepeatDone:
+			return g.replayAnswer(ctx, x, known.Sealed)
+		case known.State != RepeatInProgress:
+			return x.repeatUnknown()
+		}
+		select {
+		case <-ctx.Done():
+			return deny(problem.New(problem.IdempotencyBusy, "the call with this key has not ended yet").WithHint("repeat in a few seconds with the same key"))
+		case <-time.After(wait):
 		}
 	}
 }
 
-func (x *exchange) requestHash() string {
+// repeatUnknown decides on the repeat of a call whose outcome nobody knows: safe only
+// where the provider itself recognises the key.
+func (x *exchange) repeatUnknown() Decision {
+	if x.key != "" {
+		x.began = true
+		return allow("a repeat that the provider recognises")
+	}
+	p := problem.New(problem.IdempotencyUnknown, "nobody knows whether the earlier call with this key was performed").
+		WithHint("look at the provider's side, then repeat with a new key if it was not")
+	p.Outcome = problem.Unknown
+	return deny(p)
+}
+
+func (x *exchange) requestHash() (sum [32]byte) {
 	h := sha256.New()
 	for _, part := range [][]byte{[]byte(x.op.Method), []byte(x.out.Path), []byte(x.out.RawQuery), x.out.Body} {
 		n := len(part)
 		h.Write([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
 		h.Write(part)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	copy(sum[:], h.Sum(nil))
+	return sum
 }
 
 // storedAnswer is what is kept, sealed, of the first call's answer.
@@ -145,7 +154,11 @@ type storedProblem struct {
 	ProviderCode   string          `json:"provider_code,omitempty"`
 }
 
-func (x *exchange) replayAnswer(stored []byte) Decision {
+func (g *Gate) replayAnswer(ctx context.Context, x *exchange, sealed []byte) Decision {
+	stored, err := g.deps.Answers.Open(ctx, x.call.Site, sealed)
+	if err != nil {
+		return deny(problem.Wrap(err, problem.StoreUnavailable, "the stored answer cannot be opened"))
+	}
 	var s storedAnswer
 	if err := json.Unmarshal(stored, &s); err != nil {
 		return denyErr(err)
@@ -159,7 +172,7 @@ func (x *exchange) replayAnswer(stored []byte) Decision {
 	x.finished = &Answer{Status: s.Status, Header: header, Body: s.Body}
 	if p := s.Problem; p != nil {
 		x.finished.Problem = &problem.Error{Code: p.Code, Detail: p.Detail, Hint: p.Hint, Outcome: p.Outcome,
-			Faults: p.Faults, ProviderStatus: p.ProviderStatus, ProviderCode: p.ProviderCode, IdempotencyKey: x.idem.Key}
+			Faults: p.Faults, ProviderStatus: p.ProviderStatus, ProviderCode: p.ProviderCode, IdempotencyKey: x.asked}
 	}
 	return allow("answered before")
 }
@@ -170,9 +183,9 @@ func (g *Gate) settleRecord(ctx context.Context, x *exchange, answer *Answer) er
 	p := answer.Problem
 	switch {
 	case p != nil && (p.Outcome == problem.NotSent || p.Outcome == problem.NotPerformed):
-		return g.deps.Idempotency.Forget(ctx, x.idem)
+		return g.deps.Idempotency.ForgetRepeat(ctx, x.idem)
 	case p != nil && p.Outcome == problem.Unknown:
-		return g.deps.Idempotency.MarkUnknown(ctx, x.idem)
+		return g.deps.Idempotency.MarkRepeatUnknown(ctx, x.idem)
 	}
 	s := storedAnswer{Status: answer.Status, Header: answer.Header.Clone(), Body: answer.Body}
 	for name := range s.Header {
@@ -186,7 +199,11 @@ func (g *Gate) settleRecord(ctx context.Context, x *exchange, answer *Answer) er
 	}
 	raw, err := json.Marshal(s)
 	if err != nil {
-		return errors.Join(err, g.deps.Idempotency.MarkUnknown(ctx, x.idem))
+		return errors.Join(err, g.deps.Idempotency.MarkRepeatUnknown(ctx, x.idem))
 	}
-	return g.deps.Idempotency.Finish(ctx, x.idem, raw)
+	sealed, err := g.deps.Answers.Seal(ctx, x.call.Site, raw)
+	if err != nil {
+		return errors.Join(err, g.deps.Idempotency.MarkRepeatUnknown(ctx, x.idem))
+	}
+	return g.deps.Idempotency.FinishRepeat(ctx, x.idem, sealed, g.now().Add(keepAnswers))
 }

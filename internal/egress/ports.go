@@ -45,11 +45,6 @@ type LimitSubject struct {
 	Client                      netip.Addr
 }
 
-// Freezes says whether calls are stopped by an operator.
-type Freezes interface {
-	Frozen(siteName, connection string) bool
-}
-
 // Attempt describes one attempt that is about to be made, for the audit log.
 type Attempt struct {
 	CallID, Site, Connection, Provider, Operation string
@@ -97,31 +92,11 @@ type Response struct {
 	Attempts int
 }
 
-// Idempotency remembers calls by key, durably. Begin decides exactly once, over all
-// callers and nodes, who makes the call.
-type Idempotency interface {
-	Begin(ctx context.Context, key IdempotencyKey, requestHash string) (IdempotencyState, []byte, error)
-	Finish(ctx context.Context, key IdempotencyKey, answer []byte) error
-	// Forget drops the record of a call that sent no byte.
-	Forget(ctx context.Context, key IdempotencyKey) error
-	// MarkUnknown keeps the record of a call whose outcome nobody knows.
-	MarkUnknown(ctx context.Context, key IdempotencyKey) error
+// Answers seals the answers that are kept for repeats, with the data key of the site.
+type Answers interface {
+	Seal(ctx context.Context, siteName string, plaintext []byte) ([]byte, error)
+	Open(ctx context.Context, siteName string, sealed []byte) ([]byte, error)
 }
-
-// IdempotencyKey names one call of one caller.
-type IdempotencyKey struct{ Site, Connection, Operation, Scope, Key string }
-
-// IdempotencyState is what Begin found. The zero value is Conflict: nothing is sent.
-type IdempotencyState int
-
-// The states.
-const (
-	IdempotencyConflict IdempotencyState = iota // the key was used with another request
-	IdempotencyFirst                            // this caller makes the call
-	IdempotencyInProgress
-	IdempotencyDone // the stored answer is returned
-	IdempotencyOutcomeUnknown
-)
 
 // Record is what is kept of one call, for the log line: names, numbers and reasons only.
 type Record struct {

@@ -30,10 +30,16 @@ func findConnection(_ context.Context, g *Gate, x *exchange) Decision {
 }
 
 func checkFreeze(_ context.Context, g *Gate, x *exchange) Decision {
-	if g.deps.Freezes.Frozen(x.call.Site, x.call.Connection) {
-		p := problem.New(problem.Frozen, "an operator has stopped the calls of this connection").
-			WithHint("an operator ends it with: sallyport thaw %s/%s", x.call.Site, x.call.Connection)
-		return deny(p)
+	freeze, frozen, err := g.deps.Freezes.Frozen(x.call.Site, x.call.Connection)
+	if err != nil {
+		return deny(problem.Wrap(err, problem.StoreUnavailable, "it is not known whether calls are frozen"))
+	}
+	if frozen {
+		what := freeze.Site
+		if freeze.Connection != "" {
+			what += "/" + freeze.Connection
+		}
+		return deny(problem.New(problem.Frozen, "an operator has stopped these calls").WithHint("an operator ends it with: sallyport thaw %s", what))
 	}
 	return allow("not frozen")
 }
