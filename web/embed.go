@@ -13,5 +13,5 @@ var ClientJS string
 
 // Demo holds the pages of the sample shop.
 //
-//go:embed demo
+//go:embed all:demo
 var Demo embed.FS

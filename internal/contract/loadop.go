@@ -23,6 +23,9 @@ type opNote struct {
 	Legacy   *Legacy  `json:"legacy"`
 	Source   string   `json:"source"`
 	Note     string   `json:"note"`
+	Mock     struct {
+		Set map[string]any `json:"set"`
+	} `json:"mock"`
 }
 
 func (l *loader) document(d *Document) {
@@ -117,7 +120,7 @@ func (l *loader) note(o *Operation, node *object, at string) {
 	}
 	l.decode(v, at, &n)
 	o.Server, o.Auth, o.Retry, o.Effects = n.Server, n.Auth, n.Retry, n.Effects
-	o.Official, o.Legacy, o.Source = n.Official, n.Legacy, n.Source
+	o.Official, o.Legacy, o.Source, o.MockSet = n.Official, n.Legacy, n.Source, n.Mock.Set
 	if n.Server == "" || n.Auth == "" {
 		l.fault(at, "server and auth are needed; they name entries of pack.json")
 	}

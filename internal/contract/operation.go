@@ -45,6 +45,9 @@ type Operation struct {
 	Legacy       *Legacy
 	Official     Official
 	Source       string
+	// MockSet are fields that the mock sets in the object this operation changes:
+	// x-sallyport.mock.set, such as {"status": "canceled"}.
+	MockSet map[string]any
 	// Params in the order path, query, header, body properties; each in contract order.
 	Params []Parameter
 	// RequestType is JSONType or FormType; empty: the operation takes no body.

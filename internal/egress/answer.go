@@ -16,6 +16,10 @@ import (
 // that only observes still has one.
 func checkAnswer(_ context.Context, _ *Gate, x *exchange) Decision {
 	switch status := x.response.Status; {
+	case x.response.Throttled && (status < 400 || x.caller == site.Browser):
+		p := x.providerProblem(problem.UpstreamThrottled, problem.NotPerformed)
+		p.RetryAfter = x.response.RetryAfter
+		return deny(p)
 	case status == http.StatusUnauthorized:
 		return deny(x.providerProblem(problem.CredentialRefused, problem.NotPerformed).
 			WithHint("sallyport check names the credential of this connection; the provider may have revoked it"))

@@ -90,6 +90,9 @@ type Response struct {
 	Header   http.Header
 	Body     []byte
 	Attempts int
+	// Throttled: the provider's signs say so, whatever the status.
+	Throttled  bool
+	RetryAfter time.Duration
 }
 
 // Answers seals the answers that are kept for repeats, with the data key of the site.

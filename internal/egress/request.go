@@ -90,7 +90,6 @@ func (r *browserRule) refuses(x *exchange, leaf contract.Path) *problem.Fault {
 	return &problem.Fault{Where: leaf.String(), Found: "a parameter that the file does not name", Want: "nothing here"}
 }
 
-
 func oneOfRefuses(c site.Choice, args contract.Args, leaf contract.Path) *problem.Fault {
 	got, ok := args.Get(concrete(c.Path, leaf))
 	if ok {

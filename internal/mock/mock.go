@@ -56,7 +56,8 @@ func (p *Provider) Send(ctx context.Context, r *egress.Request) (*egress.Respons
 		return nil, err
 	}
 	status, header, body := p.Answer(r.Operation, r.Args)
-	return &egress.Response{Status: status, Header: header, Body: body, Attempts: 1}, nil
+	return &egress.Response{Status: status, Header: header, Body: body, Attempts: 1,
+		Throttled: status == http.StatusTooManyRequests, RetryAfter: retryAfter(header)}, nil
 }
 
 func (p *Provider) wait(ctx context.Context) error {
@@ -211,4 +212,11 @@ func (p *Provider) askedID(op *contract.Operation, args contract.Args) string {
 		}
 	}
 	return id
+}
+
+func retryAfter(h http.Header) time.Duration {
+	if h.Get("Retry-After") == "" {
+		return 0
+	}
+	return time.Second
 }
