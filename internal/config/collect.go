@@ -1,0 +1,57 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// hiddenText stands in a fault where a secret was.
+const hiddenText = "[hidden]"
+
+// collector gathers the faults of one file and takes secrets out of what they say.
+type collector struct {
+	file     string
+	faults   Faults
+	warnings Faults
+	secrets  []string // texts in the file that look like secrets, longest first
+}
+
+// hide remembers a text that no fault may repeat.
+func (c *collector) hide(s string) {
+	if len(s) < 6 || slices.Contains(c.secrets, s) {
+		return
+	}
+	c.secrets = append(c.secrets, s)
+	slices.SortFunc(c.secrets, func(a, b string) int { return len(b) - len(a) })
+}
+
+// clean takes every known secret out of a text.
+func (c *collector) clean(s string) string {
+	for _, secret := range c.secrets {
+		s = strings.ReplaceAll(s, secret, hiddenText)
+	}
+	return s
+}
+
+// finished gives the faults as they may be printed. Secrets are taken out here and not when a
+// fault is added, because later parts of the file may show what is secret.
+func (c *collector) finished(fs Faults) Faults {
+	for i := range fs {
+		f := &fs[i]
+		f.File = c.file
+		f.Path, f.Found, f.Hint = c.clean(f.Path), c.clean(f.Found), c.clean(f.Hint)
+	}
+	return fs.sorted()
+}
+
+func (c *collector) add(f Fault) { c.faults = append(c.faults, f) }
+
+// fault reports something wrong with a value.
+func (c *collector) fault(v *value, found, hint string) {
+	c.add(Fault{Line: v.line, Column: v.column, Path: v.path, Found: found, Hint: hint})
+}
+
+// warn reports something allowed that deserves a look.
+func (c *collector) warn(v *value, found, hint string) {
+	c.warnings = append(c.warnings, Fault{Line: v.line, Column: v.column, Path: v.path, Found: found, Hint: hint})
+}

@@ -1,0 +1,125 @@
+// Package config reads sallyport.yaml and builds from it everything that the rest
+// of the program is given: where to listen, where to keep things, and the sites.
+//
+// It guarantees that Load names every fault of a file at once, each with its line,
+// what was found and what to write instead; that nothing in the file is silently
+// ignored; that no secret that somebody pasted into the file is ever printed back; and
+// that a File is complete and allowed in every part, or not returned at all. One
+// table of keys (keys.go) decides what may stand in the file, makes the JSON Schema
+// for editors, and makes docs/reference/config.md.
+//
+// It does not read secrets, open stores, listen, or reach the network.
+package config
+
+import (
+	"net/netip"
+
+	"sallyport/internal/provider"
+	"sallyport/internal/site"
+)
+
+// DefaultName is the file that commands read unless told otherwise.
+const DefaultName = "sallyport.yaml"
+
+// MaxSize is the largest file that Load reads, in bytes.
+const MaxSize = 4 << 20
+
+// Catalog is what Load checks connections against.
+type Catalog interface {
+	// Find finds a provider by its id.
+	Find(id string) (*provider.Pack, bool)
+	// List gives every provider, sorted by id.
+	List() []*provider.Pack
+}
+
+// File is a whole, valid sallyport.yaml. It is immutable. All paths in it are absolute: the
+// file's relative paths start at the file's own folder, wherever the program was started.
+type File struct {
+	Path string // as given to Load
+	Dir  string // the file's folder, absolute
+	Hash string // SHA-256 of the bytes read, in hex; it names this configuration in logs and audit
+
+	Listen Listen
+	// Store is the SQLite database.
+	Store string
+	// Data is the folder for what grows: audit log, certificates.
+	Data string
+	// Keystore is the age-encrypted file behind keystore: refs. It need not exist while no ref needs it.
+	Keystore string
+	// Sites are sorted by name.
+	Sites []*site.Site
+
+	// Warnings are allowed but deserve a look.
+	Warnings Faults
+	// Exposures tell for each browser operation what a stranger can do with it.
+	Exposures []Exposure
+	// Loosened lists every loosening that the file asks for, to be logged at each start.
+	Loosened []Loosening
+}
+
+// Site finds a site by name.
+func (f *File) Site(name string) (*site.Site, bool) {
+	for _, s := range f.Sites {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return nil, false
+}
+
+// Listen says where the gate takes calls.
+type Listen struct {
+	Public string  // host:port of the data plane
+	HTTP   string  // host:port for ACME and redirects of pages; empty: none
+	TLS    TLS     //
+	Behind *Behind // nil: the peer is the client
+}
+
+// TLSKind says where the certificate comes from. The zero value is none of them.
+type TLSKind string
+
+// The kinds of TLS.
+const (
+	TLSAuto  TLSKind = "auto"  // ACME
+	TLSFiles TLSKind = "files" // given certificate and key
+	TLSOff   TLSKind = "off"   // on loopback, or behind a named proxy
+)
+
+// TLS says how the public listener gets its certificate.
+type TLS struct {
+	Kind   TLSKind
+	Email  string // auto: the ACME account's contact
+	CA     string // auto: directory URL; empty: the public default
+	CARoot string // auto: PEM file that vouches for the directory's own https; empty: system roots
+	Cert   string // files: PEM chain
+	Key    string // files: PEM key, readable by its owner only
+}
+
+// Behind names the peers that may say who the client is.
+type Behind struct {
+	From     []netip.Prefix
+	ClientIP string // header name, in canonical form
+}
+
+// Exposure is what a stranger can do with one browser operation: Origin can be forged outside a
+// browser, so whatever a browser may do, anybody may do.
+type Exposure struct {
+	Site       string   `json:"site"`
+	Connection string   `json:"connection"`
+	Provider   string   `json:"provider"`
+	Mode       string   `json:"mode"`
+	Operation  string   `json:"operation"`
+	Effects    []string `json:"effects"`           // money, message, personal, admin; empty: a plain read
+	Chooses    []string `json:"chooses"`           // parameters whose value the browser chooses
+	Returns    []string `json:"returns"`           // fields that the browser gets
+	Limits     []string `json:"limits"`            // limits that hold for it
+	Line       int      `json:"line"`              // where it stands in the file
+	Warning    string   `json:"warning,omitempty"` // what a look is needed for
+}
+
+// Loosening is one place where the file asks for less than the safe default.
+type Loosening struct {
+	Where string `json:"where"` // path in the file
+	Line  int    `json:"line"`
+	What  string `json:"what"`
+}

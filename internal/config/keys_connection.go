@@ -1,0 +1,71 @@
+package config
+
+func connectionKeys() *key {
+	return &key{kind: kindObject, keys: []*key{
+		{name: "provider", kind: kindText, required: true, want: "a provider id (`sallyport providers list`)", example: "stripe", doc: "The provider's id in the catalog (`sallyport providers list`)."},
+		{name: "mode", kind: kindText, required: true, enum: []string{"live", "sandbox", "mock"}, want: "live, sandbox or mock", example: "sandbox",
+			doc: "`live`, `sandbox` (the provider's test system) or `mock` (answered by Sallyport itself; needs no credentials)."},
+		{name: "credentials", kind: kindTable, names: fieldPattern, namesAre: "FIELD",
+			doc:     "The provider's credentials (`sallyport providers show ID` names them). Secrets are named by reference, `env:NAME`, `file:/path` or `keystore:site/name`, never written; identifiers that the catalog does not call secret may stand here literally.",
+			item:    &key{kind: kindText, want: "a reference such as env:NAME, file:/path or keystore:site/name", example: "keystore:shop/stripe"},
+			example: "{secret_key: keystore:shop/stripe}"},
+		{name: "public", kind: kindTable, names: fieldPattern, namesAre: "FIELD", doc: "Values that pages need, such as publishable keys and client ids; they reach `client.js`.",
+			item: &key{kind: kindText, want: "the value, in quotes if it looks like a number", example: "pk_test_…"}, example: "{publishable_key: pk_test_…}"},
+		{name: "version", kind: kindText, def: "the catalog's", want: "the provider's version, in quotes if it looks like a number", example: "2026-09-30.endive", doc: "The provider's API version to pin, where the provider has versions."},
+		{name: "served_at", kind: kindList, single: true, def: "none of its own", doc: "The connection's own hosts, or own `address:port`, where the provider's paths start at the root, for SDKs that take only a host.",
+			item: &key{kind: kindText, example: `"127.0.0.1:9001"`, want: `a host name or an address with port such as "127.0.0.1:9001"`}, example: `["127.0.0.1:9001"]`},
+		{name: "upstream", kind: kindObject, def: "the provider's own hosts", doc: "Another server instead of the provider's, for tests, staging or a private mirror.", keys: []*key{
+			{name: "url", kind: kindText, required: true, want: "an https:// address without a path", example: `"https://127.0.0.1:12112"`, doc: "Scheme, host and port; https only."},
+			{name: "ca", kind: kindText, def: "the system's roots", want: "a path to a PEM file", example: "./mock-ca.pem", doc: "PEM file with the roots that vouch for it."},
+			{name: "private", kind: kindSwitch, def: "false", example: "true", doc: "It may be at a non-public address. Refused in mode live, logged at every start."},
+		}},
+		{name: "browser", kind: kindTable, names: operationName, namesAre: "OPERATION", def: "nothing", item: ruleKeys(),
+			doc: "What a browser may do: operations by name (`sallyport providers show ID`). Only fields named under `free`, `fixed`, `one_of` or `range` pass. Whatever a browser may do, any stranger may do: Origin can be forged."},
+		{name: "backend", kind: kindList, def: "nothing", doc: "Operations that the site's backend may call with a site key, or the word `all`.",
+			or:   &key{kind: kindText, enum: []string{"all"}},
+			item: &key{kind: kindText, example: "create-refund", want: "an operation name"}, example: "[create-payment-intent, create-refund]", want: "a list of operations, or all"},
+		limitKey("Limits over the connection."),
+		observeKey("Checks that only report for this connection."),
+		mockKeys(),
+		{name: "purpose", later: "consent and purposes are not recorded; do not connect a provider that needs the visitor's consent"},
+		{name: "webhooks", later: "let the provider deliver to the site's own handler meanwhile"},
+		{name: "login", later: "sign-in through the gate comes later; the provider's page-side button works without the gate"},
+	}}
+}
+
+func mockKeys() *key {
+	return &key{name: "mock", kind: kindObject, doc: "Switches of mode mock.", keys: []*key{
+		{name: "seed", kind: kindWhole, def: "0", example: "42", doc: "Answers are the same for the same seed."},
+		{name: "latency", kind: kindText, def: "0ms", pattern: durationPattern, want: "a time such as 250ms", example: "250ms", doc: "How long each answer takes; at most 60s."},
+		{name: "rate_limited", kind: kindShare, def: "0", example: "0.1", doc: "Share of calls answered as the provider throttles, 0 to 1."},
+		{name: "server_error", kind: kindShare, def: "0", example: "0.1", doc: "Share of calls answered with a server error, 0 to 1."},
+		{name: "bad_body", kind: kindShare, def: "0", example: "0.1", doc: "Share of calls answered with a body that cannot be parsed, 0 to 1."},
+		{name: "wrong_schema", kind: kindShare, def: "0", example: "0.1", doc: "Share of calls answered against the contract, 0 to 1."},
+	}}
+}
+
+func pathList(name, doc, example string) *key {
+	return &key{name: name, kind: kindList, single: true, doc: doc, example: "[" + example + "]", item: &key{kind: kindText, example: example, want: "a parameter path such as amount or line_items[0].quantity"}}
+}
+
+func ruleKeys() *key {
+	returns := pathList("returns", "Fields of the answer that the browser gets; `[]` for none. Everything else is taken out.", "id")
+	returns.required = true
+	return &key{kind: kindObject, keys: []*key{
+		pathList("free", "Parameters in the browser's own words, within the contract.", "receipt_email"),
+		{name: "fixed", kind: kindTable, namesAre: "PATH", doc: "Values that the gate inserts; a browser that sends the field is refused.", item: &key{kind: kindAny, example: "eur"}, example: "{currency: eur}"},
+		{name: "one_of", kind: kindTable, namesAre: "PATH", doc: "Parameters for which the browser chooses one of the listed values.",
+			item: &key{kind: kindList, item: &key{kind: kindAny, example: "SHOP"}, want: "a list of values such as [SHOP, GIFTS]"}, example: "{statement_descriptor: [SHOP, GIFTS]}"},
+		{name: "range", kind: kindTable, namesAre: "PATH", doc: "Whole numbers that the browser chooses between two bounds, both allowed.", example: "{amount: {min: 500, max: 500000}}",
+			item: &key{kind: kindObject, want: "{min: 500, max: 500000}", keys: []*key{
+				{name: "min", kind: kindWhole, required: true, example: "500", doc: "The smallest value."},
+				{name: "max", kind: kindWhole, required: true, example: "500000", doc: "The largest value."},
+			}}},
+		returns,
+		limitKey("Limits for this operation, beside those of the connection and the site."),
+		{name: "sealed", later: "a value that the browser carries but cannot choose needs permits; let the site's backend call this operation instead, or use fixed, one_of or range"},
+		{name: "owned", later: "ids that a visit received are not remembered; let the site's backend call this operation instead"},
+		{name: "from", later: "lists in the file are not read; write the values under one_of or the bounds under range"},
+		{name: "receipt", later: "signed receipts are not issued; let the site's backend ask the provider for the outcome"},
+	}}
+}

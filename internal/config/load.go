@@ -1,0 +1,155 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sallyport/internal/provider"
+)
+
+// Load reads and checks a file. It gives the File, or every fault found in it, never both and
+// never neither. It opens the certificate, key and secret files that the document
+// names only to look at their permissions and form.
+func Load(path string, catalog Catalog) (*File, Faults) {
+	data, fault := read(path)
+	if fault != nil {
+		return nil, Faults{*fault}
+	}
+	return Parse(path, data, catalog)
+}
+
+// Parse is Load for bytes already read; path names them in faults, and its folder is where
+// relative paths in the document start.
+func Parse(path string, data []byte, catalog Catalog) (*File, Faults) {
+	c := &collector{file: path}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, Faults{{File: path, Found: "the file's folder cannot be found", Hint: "name the file with a full path: -c /etc/sallyport/sallyport.yaml"}}
+	}
+	root := c.document(data)
+	if root == nil {
+		return nil, c.finished(c.faults)
+	}
+	sum := sha256.Sum256(data)
+	file := &File{Path: path, Dir: dir, Hash: hex.EncodeToString(sum[:])}
+	c.findSecrets(root, catalog)
+	c.walk(root, fileKeys())
+	b := &builder{collector: c, file: file, catalog: catalog, places: map[string]string{}}
+	b.build(root)
+	if len(c.faults) > 0 {
+		return nil, c.finished(c.faults)
+	}
+	file.Warnings = c.finished(c.warnings)
+	return file, nil
+}
+
+// read reads at most MaxSize bytes of a regular file.
+func read(path string) ([]byte, *Fault) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &Fault{File: path, Found: "there is no such file", Hint: "name the file with -c FILE; docs/reference/sallyport.example.yaml is one to start from"}
+	}
+	if err != nil {
+		return nil, &Fault{File: path, Found: "the file cannot be opened: " + cause(err), Hint: "check the file's owner and permissions"}
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, &Fault{File: path, Found: "this is not a regular file", Hint: "name the YAML file itself with -c FILE"}
+	}
+	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	if err != nil {
+		return nil, &Fault{File: path, Found: "the file cannot be read: " + cause(err), Hint: "check the disk"}
+	}
+	return data, nil
+}
+
+// cause is the system's reason without the path, which the fault names already.
+func cause(err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return err.Error()
+}
+
+// builder makes the File from a document whose shape was checked. It reports what is wrong with
+// the meaning: places, hosts, modes, credentials, rules.
+type builder struct {
+	*collector
+	file    *File
+	catalog Catalog
+	places  map[string]string // hosts and ports that are taken, and by which path
+}
+
+func (b *builder) build(root *value) {
+	if root.form != mapping {
+		return
+	}
+	b.listen(root.at("listen"))
+	b.stores(root)
+	b.sites(root.at("sites"))
+	b.certificateNames(root.at("listen", "tls"))
+}
+
+// resolve makes a path of the file absolute.
+func (b *builder) resolve(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(b.file.Dir, path)
+}
+
+func (b *builder) stores(root *value) {
+	store := root.at("store")
+	name := "./data/sallyport.db"
+	if s, ok := strings.CutPrefix(store.str(), "sqlite:"); ok {
+		name = s
+	}
+	if strings.ContainsAny(name, "?#") || strings.HasPrefix(name, "//") || strings.HasPrefix(name, ":") {
+		b.fault(store, "found "+store.shown(), `write a plain path after sqlite:, such as "sqlite:./data/sallyport.db"`)
+	}
+	b.file.Store = b.resolve(name)
+	b.file.Data = filepath.Dir(b.file.Store)
+	if data := root.at("data").str(); data != "" {
+		b.file.Data = b.resolve(data)
+	}
+	b.file.Keystore = filepath.Join(b.file.Data, "keystore.age")
+	if keystore := root.at("secrets", "keystore").str(); keystore != "" {
+		b.file.Keystore = b.resolve(keystore)
+	}
+}
+
+// take claims a host or port for one part of the file.
+func (b *builder) take(v *value, place, kind string) {
+	if by, taken := b.places[place]; taken {
+		b.fault(v, fmt.Sprintf("the %s %s is already taken by %s", kind, place, by), "give each its own")
+		return
+	}
+	b.places[place] = v.path
+}
+
+// pack finds the provider of a connection, or names the fault.
+func (b *builder) pack(v *value) *provider.Pack {
+	id := v.str()
+	if id == "" {
+		return nil
+	}
+	pack, ok := b.catalog.Find(id)
+	if !ok {
+		var ids []string
+		for _, p := range b.catalog.List() {
+			ids = append(ids, p.ID)
+		}
+		b.fault(v, fmt.Sprintf("no provider %q in the catalog", id), didYouMean(id, ids, "`sallyport providers list` shows"))
+		return nil
+	}
+	return pack
+}
