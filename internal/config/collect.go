@@ -1,7 +1,9 @@
 package config
 
 import (
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -18,17 +20,19 @@ type collector struct {
 
 // hide remembers a text that no fault may repeat.
 func (c *collector) hide(s string) {
-	if len(s) < 6 || slices.Contains(c.secrets, s) {
-		return
+	for _, line := range append(strings.Split(s, "\n"), s, strconv.Quote(s)) {
+		line = strings.Trim(line, "\" \t\r")
+		if len(line) >= 6 && !slices.Contains(c.secrets, line) {
+			c.secrets = append(c.secrets, line)
+		}
 	}
-	c.secrets = append(c.secrets, s)
 	slices.SortFunc(c.secrets, func(a, b string) int { return len(b) - len(a) })
 }
 
-// clean takes every known secret out of a text.
+// clean takes every known secret out of a text, in whatever case it is repeated.
 func (c *collector) clean(s string) string {
 	for _, secret := range c.secrets {
-		s = strings.ReplaceAll(s, secret, hiddenText)
+		s = regexp.MustCompile("(?i)"+regexp.QuoteMeta(secret)).ReplaceAllLiteralString(s, hiddenText)
 	}
 	return s
 }

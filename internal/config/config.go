@@ -26,10 +26,10 @@ const MaxSize = 4 << 20
 
 // Catalog is what Load checks connections against.
 type Catalog interface {
-	// Find finds a provider by its id.
-	Find(id string) (*provider.Pack, bool)
-	// List gives every provider, sorted by id.
-	List() []*provider.Pack
+	// Find gives a provider by its id; its error says what to write instead.
+	Find(id string) (*provider.Pack, error)
+	// List gives the id of every provider, sorted.
+	List() []string
 }
 
 // File is a whole, valid sallyport.yaml. It is immutable. All paths in it are absolute: the

@@ -2,7 +2,7 @@ package config
 
 func connectionKeys() *key {
 	return &key{kind: kindObject, keys: []*key{
-		{name: "provider", kind: kindText, required: true, want: "a provider id (`sallyport providers list`)", example: "stripe", doc: "The provider's id in the catalog (`sallyport providers list`)."},
+		{name: "provider", kind: kindText, required: true, want: "a provider id (`sallyport providers list`)", example: "PROVIDER", doc: "The provider's id in the catalog (`sallyport providers list`)."},
 		{name: "mode", kind: kindText, required: true, enum: []string{"live", "sandbox", "mock"}, want: "live, sandbox or mock", example: "sandbox",
 			doc: "`live`, `sandbox` (the provider's test system) or `mock` (answered by Sallyport itself; needs no credentials)."},
 		{name: "credentials", kind: kindTable, names: fieldPattern, namesAre: "FIELD",

@@ -142,13 +142,14 @@ func (b *builder) pack(v *value) *provider.Pack {
 	if id == "" {
 		return nil
 	}
-	pack, ok := b.catalog.Find(id)
-	if !ok {
-		var ids []string
-		for _, p := range b.catalog.List() {
-			ids = append(ids, p.ID)
-		}
-		b.fault(v, fmt.Sprintf("no provider %q in the catalog", id), didYouMean(id, ids, "`sallyport providers list` shows"))
+	pack, err := b.catalog.Find(id)
+	var unknown *provider.UnknownError
+	switch {
+	case errors.As(err, &unknown):
+		b.fault(v, fmt.Sprintf("the catalog has no provider %q", id), didYouMean(id, b.catalog.List(), "write"))
+		return nil
+	case err != nil:
+		b.fault(v, fmt.Sprintf("the catalog's entry for %q cannot be used", id), "this is a defect of this build; report it with the output of `sallyport providers show "+id+"`")
 		return nil
 	}
 	return pack
