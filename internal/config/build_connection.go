@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/internal/egress"
 	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
 	"sallyport/internal/secret"
@@ -38,6 +39,10 @@ func (b *builder) connection(s *site.Site, name string, v, siteValue *value) *si
 	l.mock(v.at("mock"))
 	l.observe(siteValue.at("observe"), v.at("observe"))
 	if l.pack == nil {
+		return conn
+	}
+	if l.pack.Contract() == nil {
+		l.fault(v.at("provider"), "this build has no contract for "+l.pack.ID, "use a build whose `sallyport providers show "+l.pack.ID+"` lists operations")
 		return conn
 	}
 	l.version(v.at("version"))
@@ -140,7 +145,7 @@ func (l *linker) loosen(v *value, what string) {
 func (l *linker) observe(lists ...*value) {
 	for _, v := range lists {
 		for _, item := range v.many() {
-			if !slices.Contains(Checks(), item.str()) || slices.Contains(l.conn.Observe, item.text) {
+			if !slices.Contains(egress.Checks(), item.str()) || slices.Contains(l.conn.Observe, item.text) {
 				continue
 			}
 			l.conn.Observe = append(l.conn.Observe, item.text)

@@ -1,5 +1,7 @@
 package config
 
+import "sallyport/internal/egress"
+
 // Patterns of the file's own words. Names of sites and connections are segments of URLs.
 const (
 	namePattern     = `^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`
@@ -89,10 +91,5 @@ func limitKey(doc string) *key {
 
 func observeKey(doc string) *key {
 	return &key{name: "observe", kind: kindList, single: true, def: "every check enforces", doc: doc + " Each is listed by `check` and logged at every start.",
-		item: &key{kind: kindText, example: "response-contract", enum: Checks(), want: "request-contract, response-contract, grammar or limits"}, example: "[response-contract]"}
-}
-
-// Checks lists the checks that can be told to only report.
-func Checks() []string {
-	return []string{"request-contract", "response-contract", "grammar", "limits"}
+		item: &key{kind: kindText, example: "response-contract", enum: egress.Checks(), want: "request-contract, response-contract, grammar or limits"}, example: "[response-contract]"}
 }

@@ -1,0 +1,239 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"sallyport/internal/contract"
+	"sallyport/internal/provider"
+	"sallyport/internal/site"
+)
+
+// operation finds an operation by name, or names the nearest.
+func (l *linker) operation(at *value, name string) *contract.Operation {
+	doc := l.pack.Contract()
+	if op, ok := doc.Find(name); ok {
+		return op
+	}
+	hint := "`sallyport providers show " + l.pack.ID + "` lists the operations"
+	if near := doc.Near(name); near != "" {
+		hint = "did you mean " + near + "?"
+	}
+	l.fault(at, fmt.Sprintf("%s has no operation %q", l.pack.ID, name), hint)
+	return nil
+}
+
+func (l *linker) browser(v *value) {
+	if v.form == mapping && len(v.entries) > 0 && len(l.site.ServedAt) == 0 && l.conn.Mode == provider.Live {
+		l.fault(v, fmt.Sprintf("the site %s has no host of its own, and below /%s/ no browser may call a live provider", l.site.Name, l.site.Name),
+			"give the site served_at: [api.shop.example], a name under the site's own domain")
+	}
+	for _, e := range v.entries {
+		at := keyPlace(v, e)
+		op := l.operation(at, e.key)
+		if op == nil || e.value.form != mapping {
+			continue
+		}
+		rule := l.rule(op, e.value)
+		l.conn.Browser[e.key] = rule
+		l.expose(at, op, rule)
+	}
+}
+
+func (l *linker) backend(v *value) {
+	if v.str() == "all" {
+		l.conn.BackendAll = true
+		return
+	}
+	for _, item := range v.many() {
+		op := l.operation(item, item.str())
+		switch {
+		case op == nil:
+		case slices.Contains(l.conn.Backend, op.ID):
+			l.fault(item, op.ID+" stands twice", "remove one")
+		default:
+			l.conn.Backend = append(l.conn.Backend, op.ID)
+		}
+	}
+}
+
+// needs checks that every operation that may be called can be: its server exists in the mode, its
+// kind of auth is there, and its credentials are complete.
+func (l *linker) needs() {
+	ops := l.allowed()
+	if len(ops) == 0 && !l.v.at("browser").present() && !l.v.at("backend").present() {
+		l.fault(l.v, "nobody may call anything on this connection", "allow operations under browser or backend")
+	}
+	if l.conn.Mode == provider.Mock {
+		return
+	}
+	reported := map[string]bool{}
+	for _, op := range ops {
+		l.server(op, reported)
+		for _, field := range l.authFields(op, reported) {
+			l.credential(op, field, reported)
+		}
+		for _, p := range op.Params {
+			if p.Account != "" {
+				l.credential(op, p.Account, reported)
+			}
+		}
+	}
+}
+
+func (l *linker) allowed() []*contract.Operation {
+	if l.conn.BackendAll {
+		return l.pack.Contract().Operations()
+	}
+	names := map[string]bool{}
+	for name := range l.conn.Browser {
+		names[name] = true
+	}
+	for _, name := range l.conn.Backend {
+		names[name] = true
+	}
+	var ops []*contract.Operation
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if op, ok := l.pack.Contract().Find(name); ok {
+			ops = append(ops, op)
+		}
+	}
+	return ops
+}
+
+func (l *linker) server(op *contract.Operation, reported map[string]bool) {
+	server, ok := l.pack.Servers[op.Server]
+	if _, has := server.URL[l.conn.Mode]; ok && has || reported["server"] || l.conn.Upstream != nil {
+		return
+	}
+	reported["server"] = true
+	l.fault(l.v.at("mode"), fmt.Sprintf("%s has no %s system for %s", l.pack.Name, l.conn.Mode, op.ID), "use mode mock, or live")
+}
+
+// authFields lists the credential fields that the operation's auth needs.
+func (l *linker) authFields(op *contract.Operation, reported map[string]bool) []string {
+	auth, ok := l.pack.Auth[op.Auth]
+	if !ok {
+		return nil
+	}
+	var fields []string
+	for _, a := range append([]provider.Auth{auth}, auth.Also...) {
+		if slices.Contains(laterAuth(), a.Kind) {
+			if !reported[a.Kind] {
+				reported[a.Kind] = true
+				l.fault(l.v.at("mode"), fmt.Sprintf("%s needs auth of the kind %s, which is not available in this version: %s", op.ID, a.Kind, laterReason(a.Kind)),
+					"use mode: mock, or allow only operations that `sallyport providers show "+l.pack.ID+"` lists with another kind of auth")
+			}
+			continue
+		}
+		for _, template := range []string{a.Value, a.User, a.Password} {
+			for _, m := range templateField.FindAllStringSubmatch(template, -1) {
+				fields = append(fields, m[1])
+			}
+		}
+	}
+	return fields
+}
+
+var templateField = regexp.MustCompile(`\{([a-z][a-z0-9_]*)\}`)
+
+func laterAuth() []string { return []string{"oauth_client_credentials", "jwt_rs256", "user_token"} }
+
+func laterReason(kind string) string {
+	switch kind {
+	case "oauth_client_credentials":
+		return "the gate does not fetch access tokens yet"
+	case "jwt_rs256":
+		return "the gate does not sign tokens with a provider's private key yet"
+	}
+	return "the gate holds no visitor's token yet"
+}
+
+func (l *linker) credential(op *contract.Operation, name string, reported map[string]bool) {
+	_, isRef := l.conn.Credentials[name]
+	_, isText := l.conn.Account[name]
+	if isRef || isText || reported["credential "+name] || l.v.at("credentials", name).present() {
+		return
+	}
+	reported["credential "+name] = true
+	at := l.v.at("credentials")
+	if !at.present() {
+		at = l.v
+	}
+	l.fault(at, fmt.Sprintf("%s needs the credential %s", op.ID, name), fmt.Sprintf("add credentials: {%s: %s}", name, l.sampleOf(name)))
+}
+
+func (l *linker) sampleOf(name string) string {
+	for _, f := range l.pack.Credentials {
+		if f.Name == name && !f.Secret {
+			return "the " + f.Title
+		}
+	}
+	return "keystore:" + l.site.Name + "/" + l.conn.Name
+}
+
+// expose records what a stranger can do with an operation that is open to browsers.
+func (l *linker) expose(at *value, op *contract.Operation, rule *site.BrowserRule) {
+	e := Exposure{
+		Site: l.site.Name, Connection: l.conn.Name, Provider: l.pack.ID, Mode: string(l.conn.Mode), Operation: op.ID, Line: at.line,
+		Effects: append([]string{}, op.Effects...), Chooses: chosenBy(rule), Returns: []string{}, Limits: []string{},
+	}
+	for _, p := range rule.Returns {
+		e.Returns = append(e.Returns, p.String())
+	}
+	for _, r := range slices.Concat(rule.Limits, l.conn.Limits, l.site.Limits) {
+		e.Limits = append(e.Limits, r.String())
+	}
+	e.Warning = exposureWarning(op, e.Limits, rule)
+	if e.Warning != "" && l.conn.Mode != provider.Mock {
+		l.warn(at, e.Warning, "cap it for strangers: limit: 5 per hour per prefix, or let only the site's backend call it")
+	}
+	l.file.Exposures = append(l.file.Exposures, e)
+}
+
+func chosenBy(rule *site.BrowserRule) []string {
+	out := []string{}
+	for _, p := range rule.Free {
+		out = append(out, p.String())
+	}
+	for _, c := range rule.OneOf {
+		values := make([]string, len(c.Values))
+		for i, v := range c.Values {
+			values[i] = shownValue(v)
+		}
+		out = append(out, c.Path.String()+" of "+strings.Join(values, "|"))
+	}
+	for _, r := range rule.Range {
+		out = append(out, fmt.Sprintf("%s from %d to %d", r.Path, r.Min, r.Max))
+	}
+	return out
+}
+
+func exposureWarning(op *contract.Operation, limits []string, rule *site.BrowserRule) string {
+	var what []string
+	if op.HasEffect(contract.EffectMoney) {
+		what = append(what, "moves or promises money")
+	}
+	if op.HasEffect(contract.EffectMessage) {
+		what = append(what, "sends messages at your cost")
+	}
+	if op.HasEffect(contract.EffectAdmin) {
+		what = append(what, "changes the provider account")
+	}
+	if op.HasEffect(contract.EffectPersonal) && len(rule.Returns) > 0 {
+		what = append(what, "can return personal data")
+	}
+	if len(what) == 0 {
+		return ""
+	}
+	capped := "and no limit per prefix or operation caps it"
+	for _, l := range limits {
+		if strings.HasSuffix(l, "per prefix") || strings.HasSuffix(l, "per operation") {
+			capped = "within its limits"
+		}
+	}
+	return fmt.Sprintf("anybody can call %s, for Origin can be forged outside a browser; it %s, %s", op.ID, strings.Join(what, " and "), capped)
+}
