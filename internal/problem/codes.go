@@ -27,6 +27,7 @@ const (
 	Expectation      Code = "expectation_failed"
 	HTTPVersion      Code = "http_version"
 	ClientAddress    Code = "client_address_missing"
+	HTTPSRequired    Code = "https_required"
 
 	// Routing and the caller.
 	NotFound          Code = "not_found"
@@ -97,6 +98,7 @@ func Codes() []Info {
 		{Expectation, http.StatusExpectationFailed, "Expectation not supported"},
 		{HTTPVersion, http.StatusHTTPVersionNotSupported, "HTTP version not supported"},
 		{ClientAddress, http.StatusBadRequest, "The named proxy did not say who the client is"},
+		{HTTPSRequired, http.StatusForbidden, "This is served over https only"},
 		{NotFound, http.StatusNotFound, "Nothing is served here"},
 		{UnknownConnection, http.StatusNotFound, "No such connection"},
 		{UnknownOperation, http.StatusNotFound, "No such operation"},

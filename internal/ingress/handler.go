@@ -1,0 +1,196 @@
+package ingress
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"sallyport/internal/problem"
+)
+
+// exchange is one request while it is here.
+type exchange struct {
+	s      *Server
+	world  *Snapshot
+	w      *recorder
+	r      *http.Request
+	info   *connInfo
+	id     string
+	path   string
+	query  string
+	origin string
+	client netip.Addr
+	route  route
+}
+
+// recorder knows whether a reply has begun, and its status.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// newID makes a request id: ours, never one that a client sent.
+func newID() string { return strings.ToLower(rand.Text()) }
+
+// serve is the handler of both protocols.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	s.inFlight.Add(1)
+	defer s.inFlight.Add(-1)
+	info, _ := r.Context().Value(connKey{}).(*connInfo)
+	x := &exchange{s: s, world: s.world.Load(), w: &recorder{ResponseWriter: w}, r: r, info: info, id: newID()}
+	begun := time.Now()
+	baseHeaders(w.Header(), x.id, info.secure)
+	defer x.finish(begun)
+	if p := x.run(); p != nil {
+		x.fail(p)
+	}
+}
+
+// finish turns a panic into a problem and writes the log line. A panic after the reply
+// began cuts the stream: half an answer must not look whole.
+func (x *exchange) finish(begun time.Time) {
+	if v := recover(); v != nil {
+		if v == http.ErrAbortHandler { //nolint:errorlint // net/http's sentinel is compared so
+			panic(v)
+		}
+		x.s.counts.panics.Add(1)
+		x.s.config.Log.Error("panic in a request", "request", x.id, "panic", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+		if x.w.status != 0 {
+			panic(http.ErrAbortHandler)
+		}
+		x.fail(problem.From(errors.New("panic")))
+	}
+	if x.route.end == endCall && x.w.status < 400 {
+		return // the pipeline writes the record of a call
+	}
+	x.s.config.Log.Debug("request", "request", x.id, "endpoint", int(x.route.end), "method", x.r.Method,
+		"status", x.w.status, "bytes", x.w.bytes, "duration", time.Since(begun))
+}
+
+// fail writes p. It is the one place where an error becomes HTTP here.
+func (x *exchange) fail(p *problem.Error) {
+	x.s.counts.count(p.Code)
+	if p.Err != nil {
+		x.s.config.Log.Error("request failed", "request", x.id, "code", string(p.Code), "error", p.Err)
+	}
+	h := x.w.Header()
+	problemHeaders(h, p)
+	if p.Code == problem.BadFraming || p.Code == problem.RequestTimeout || x.r.ProtoMajor == 1 && p.Code == problem.BodyTooLarge {
+		h.Set("Connection", "close")
+	}
+	body := p.Document(x.id)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	x.w.WriteHeader(p.Status())
+	if x.r.Method != http.MethodHead {
+		x.w.Write(body) //nolint:errcheck // the peer is gone: nobody to tell
+	}
+}
+
+// run takes the request through front, client address and routes.
+func (x *exchange) run() *problem.Error {
+	if x.r.ProtoMajor != 1 {
+		if _, p := headOf(x.r); p != nil {
+			return p
+		}
+	}
+	x.path, x.query, _ = strings.Cut(x.r.RequestURI, "?")
+	x.origin = x.r.Header.Get("Origin")
+	if x.info.listener.role == roleHTTP {
+		return x.plain()
+	}
+	var p *problem.Error
+	if x.route, p = x.world.find(x.info, x.r.Host, x.path); p != nil {
+		if x.route.allowed(x.origin) {
+			allowOrigin(x.w.Header(), x.origin)
+		}
+		return p
+	}
+	if x.r.Method == http.MethodOptions {
+		return x.preflight()
+	}
+	return x.dispatch()
+}
+
+func (x *exchange) dispatch() *problem.Error {
+	switch x.route.end {
+	case endHealth:
+		return x.health()
+	case endReady:
+		return x.ready()
+	case endKeys:
+		return x.keys()
+	case endScript:
+		return x.script()
+	case endSession, endCall:
+	default:
+		return notFound()
+	}
+	if p := x.checkBrowser(); p != nil {
+		return p
+	}
+	var p *problem.Error
+	if x.client, p = x.s.config.Behind.client(x.info.peer, x.r.Header); p != nil {
+		return p
+	}
+	if x.route.end == endSession {
+		return x.session()
+	}
+	return x.call()
+}
+
+// readBody reads at most limit bytes and tells why it cannot.
+func (x *exchange) readBody(limit int64) ([]byte, error) {
+	limit = min(limit, x.s.limits.Body)
+	if x.r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	body, err := io.ReadAll(io.LimitReader(x.r.Body, limit+1))
+	if err == nil && int64(len(body)) > limit {
+		return nil, tooLarge(limit)
+	}
+	if err == nil {
+		return body, nil
+	}
+	var p *problem.Error
+	switch {
+	case errors.As(err, &p): // from the filter
+		return nil, p
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, problem.Wrap(err, problem.RequestTimeout, "the body did not arrive in time")
+	}
+	return nil, &problem.Error{Code: problem.BadFraming, Detail: "the body did not arrive as announced"}
+}
+
+func tooLarge(limit int64) *problem.Error {
+	return problem.New(problem.BodyTooLarge, "the body is larger than %d bytes", limit)
+}

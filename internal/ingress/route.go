@@ -1,0 +1,169 @@
+package ingress
+
+import (
+	"net/netip"
+	"strings"
+
+	"sallyport/internal/problem"
+	"sallyport/internal/provider"
+	"sallyport/internal/site"
+)
+
+// endpoint is what a route leads to. The zero value is nothing.
+type endpoint int
+
+const (
+	nowhere endpoint = iota
+	endCall
+	endSession
+	endScript
+	endKeys
+	endHealth
+	endReady
+)
+
+// route is where a request goes.
+type route struct {
+	end  endpoint
+	site *siteRoutes      // nil for what all sites share
+	conn *site.Connection // of endCall
+	name string           // of the connection, as asked for
+	path string           // escaped, relative to the connection
+}
+
+// find routes a request by the listener it came in on, its host and its escaped path.
+// With a problem it still gives the site when that is known, so that CORS can be right.
+func (s *Snapshot) find(info *connInfo, host, path string) (route, *problem.Error) {
+	name, _, p := splitHost(host)
+	if p != nil {
+		return route{}, p
+	}
+	if info.listener.role == roleOwn {
+		return s.findOwn(info, name, path)
+	}
+	if t := s.ownHosts[name]; t != nil {
+		return callRoute(t, path), nil
+	}
+	r, known := s.hosts[name]
+	if !known && !s.gate[name] && !isLocal(name, info.local) {
+		return route{}, unknownHost()
+	}
+	if end := shared(path); end != nowhere {
+		return route{end: end, site: r}, nil
+	}
+	if known {
+		return r.find(strings.TrimPrefix(path, "/"))
+	}
+	first, rest, below := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if r = s.paths[first]; r == nil || !below {
+		return route{}, notFound()
+	}
+	return r.find(rest)
+}
+
+// findOwn routes on a port of a connection's own.
+func (s *Snapshot) findOwn(info *connInfo, name, path string) (route, *problem.Error) {
+	p := s.ownPorts[info.listener.address]
+	if p == nil { // dropped by a Swap, on a connection from before
+		return route{}, unknownHost()
+	}
+	if t := p.byName[name]; t != nil {
+		return callRoute(t, path), nil
+	}
+	if p.bare != nil && isLocal(name, info.local) {
+		return callRoute(p.bare, path), nil
+	}
+	return route{}, unknownHost()
+}
+
+func callRoute(t *target, path string) route {
+	return route{end: endCall, site: t.site, conn: t.conn, name: t.conn.Name, path: path}
+}
+
+// find routes below a site's root; rest has no leading slash.
+func (r *siteRoutes) find(rest string) (route, *problem.Error) {
+	out := route{site: r}
+	switch rest {
+	case "session":
+		out.end = endSession
+		return out, nil
+	case "client.js":
+		out.end = endScript
+		return out, nil
+	}
+	rest, ok := strings.CutPrefix(rest, "api/")
+	if !ok {
+		return out, notFound()
+	}
+	name, path, _ := strings.Cut(rest, "/")
+	out.name = name
+	if out.conn = r.site.Connections[name]; out.conn == nil {
+		return out, problem.New(problem.UnknownConnection, "this site has no such connection").
+			WithHint("the path is api/CONNECTION/PATH, with a connection of sallyport.yaml")
+	}
+	out.end, out.path = endCall, "/"+path
+	return out, nil
+}
+
+func shared(path string) endpoint {
+	switch path {
+	case "/healthz":
+		return endHealth
+	case "/readyz":
+		return endReady
+	case "/.well-known/jwks.json":
+		return endKeys
+	}
+	return nowhere
+}
+
+func notFound() *problem.Error {
+	return problem.New(problem.NotFound, "nothing is served at this path")
+}
+
+func unknownHost() *problem.Error {
+	return problem.New(problem.UnknownHost, "no site of this gate has that host").
+		WithHint("use a name under served_at in sallyport.yaml")
+}
+
+// isLocal reports whether name is the address that the connection came in on, or
+// localhost on loopback.
+func isLocal(name string, local netip.Addr) bool {
+	if name == "localhost" {
+		return local.IsLoopback()
+	}
+	a, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	return err == nil && a.Unmap() == local
+}
+
+func previewMode(c *site.Connection) bool {
+	return c.Mode == provider.Mock || c.Mode == provider.Sandbox
+}
+
+// browserMethods are the methods that a preflight for c may allow.
+func browserMethods(w World, c *site.Connection) []string {
+	if w.Methods != nil {
+		return w.Methods(c)
+	}
+	return []string{"GET", "POST", "PUT", "PATCH", "DELETE"}
+}
+
+// serves reports whether name is one of ours, for the http port.
+func (s *Snapshot) serves(name string) bool {
+	return s.hosts[name] != nil || s.gate[name]
+}
+
+// isPage reports whether path is for people: not a call, not a session, not a file for
+// programs.
+func (s *Snapshot) isPage(name, path string) bool {
+	rest := strings.TrimPrefix(path, "/")
+	if s.hosts[name] == nil {
+		_, rest, _ = strings.Cut(rest, "/")
+	}
+	first, _, _ := strings.Cut(rest, "/")
+	switch first {
+	case "api", "session", "hooks", "events", "client.js", "consent.js", "csp-report":
+		return false
+	}
+	return shared(path) == nowhere && !strings.HasPrefix(path, "/.well-known/")
+}
