@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"sallyport/internal/contract"
 )
 
 //go:embed builtin
@@ -18,7 +20,8 @@ var builtin embed.FS
 
 // The files of a provider's folder.
 const (
-	packFile = "pack.json"
+	packFile     = "pack.json"
+	contractFile = "contract.json"
 )
 
 // Catalog is a set of packs, read from a folder per provider. A pack is loaded when
@@ -125,6 +128,12 @@ func (c *Catalog) load(id string) (*Pack, error) {
 	}
 	if pack.ID != id {
 		return nil, fmt.Errorf("load provider %s: %s: id is %q; write the name of the folder, %q", id, packFile, pack.ID, id)
+	}
+	if data, err = fs.ReadFile(c.files, id+"/"+contractFile); err != nil {
+		return nil, fmt.Errorf("load provider %s: %w", id, err)
+	}
+	if pack.contract, err = contract.Load(id+"/"+contractFile, data); err != nil {
+		return nil, fmt.Errorf("load provider %s: %w", id, err)
 	}
 	if faults := pack.Validate(); len(faults) > 0 {
 		return nil, fmt.Errorf("load provider %s: %w", id, errors.Join(faults...))

@@ -99,6 +99,7 @@ func (p *Pack) Validate() []error {
 	p.checkSurface(f)
 	p.checkKeyShapes(f)
 	p.checkFacts(f)
+	p.checkContract(f)
 	return f.list
 }
 
