@@ -54,6 +54,7 @@ import (
 	_ "golang.org/x/term"
 	_ "googlemaps.github.io/maps"
 	_ "honnef.co/go/tools/staticcheck"
+	_ "k8s.io/klog/v2"
 	_ "modernc.org/sqlite"
 	_ "pgregory.net/rapid"
 )
