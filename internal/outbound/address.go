@@ -18,10 +18,10 @@ const (
 )
 
 // localPrefixes may be named as a private upstream or as infrastructure.
-// fd00:ec2::/32 lies in RFC 4193's range but is a cloud's metadata service.
+// What lies in metadata is a cloud's metadata service, though other ranges hold it.
 var (
 	localPrefixes = prefixes("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
-	metadata      = prefixes("fd00:ec2::/32", "fd20:ce::/32", "169.254.0.0/16")
+	metadata      = prefixes("fd00:ec2::/32", "fd20:ce::/32", "169.254.0.0/16", "168.63.129.16/32")
 	// special4 is the IANA IPv4 Special-Purpose Address Registry, what is global in
 	// it left out only where a host could answer there.
 	special4 = prefixes("0.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "192.0.0.0/24", "192.0.2.0/24",

@@ -256,3 +256,32 @@ func (g *grant) done() {
 	}
 	b.pumpLocked()
 }
+
+// grants are an attempt's permissions from all its buckets.
+type grants []*grant
+
+// take asks the buckets in order; what was granted is to be given back with done
+// also after an error.
+func take(ctx context.Context, buckets []*Bucket) (grants, error) {
+	var all grants
+	for _, b := range buckets {
+		g, err := b.take(ctx)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, g)
+	}
+	return all, nil
+}
+
+func (all grants) sent() {
+	for _, g := range all {
+		g.sent()
+	}
+}
+
+func (all grants) done() {
+	for _, g := range all {
+		g.done()
+	}
+}

@@ -115,7 +115,7 @@ type Result struct {
 
 // Problem says what an unsuccessful answer is to a caller: upstream_throttled,
 // credential_refused (401), provider_refused or provider_failed. It is nil for a
-// 2xx that no sign speaks against.
+// 2xx that Call.Judge found neither Throttled nor to Retry.
 func (r *Result) Problem() *problem.Error {
 	var p *problem.Error
 	switch {
@@ -125,8 +125,8 @@ func (r *Result) Problem() *problem.Error {
 	case r.Status == http.StatusUnauthorized:
 		p = problem.New(problem.CredentialRefused, "the provider answered 401 to the connection's credential").
 			WithHint("check the connection's credential with `sallyport check`; it may be revoked or of another mode")
-	case r.Status >= 500:
-		p = problem.New(problem.ProviderFailed, "the provider answered %d", r.Status)
+	case r.Status >= 500, r.Status < 300 && r.Verdict == Retry:
+		p = problem.New(problem.ProviderFailed, "the provider answered with a failure (status %d)", r.Status)
 		p.RetryAfter = r.RetryAfter
 	case r.Status >= 400:
 		p = problem.New(problem.ProviderRefused, "the provider answered %d", r.Status)

@@ -2,9 +2,11 @@ package outbound
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"syscall"
 	"time"
@@ -75,9 +77,29 @@ func NewDialer(c DialerConfig) *Dialer {
 // dialled, also not after others failed. Errors are *problem.Error: egress_denied,
 // upstream_unreachable or upstream_timeout.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
 	return d.dial(ctx, network, address, false)
 }
 
+// Transport is a net/http transport over this Dialer, for what speaks HTTP without
+// being a provider (ACME, Vault, OTLP, webhook receivers): no environment proxy, TLS 1.2 or
+// later, bounded phases. Each call makes a new one; the caller closes its idle connections.
+func (d *Dialer) Transport(roots *x509.CertPool) *http.Transport {
+	return &http.Transport{
+		Proxy:                  nil,
+		DialContext:            d.DialContext,
+		TLSClientConfig:        secureTLS("", roots),
+		TLSHandshakeTimeout:    3 * time.Second,
+		ResponseHeaderTimeout:  10 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		IdleConnTimeout:        idleTime,
+		MaxIdleConnsPerHost:    8,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+}
+
+// dial takes its time limit from ctx alone.
 func (d *Dialer) dial(ctx context.Context, network, address string, private bool) (net.Conn, error) {
 	if network != "tcp" && network != "tcp4" && network != "tcp6" {
 		return nil, problem.New(problem.EgressDenied, "only TCP connections are made, not %q", network)
@@ -86,8 +108,6 @@ func (d *Dialer) dial(ctx context.Context, network, address string, private bool
 	if err != nil {
 		return nil, problem.Wrap(err, problem.EgressDenied, "the address to dial is not host:port")
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.timeout)
-	defer cancel()
 	addrs, err := d.lookup(ctx, network, host)
 	if err != nil {
 		return nil, dialProblem(ctx, err)
@@ -232,8 +252,8 @@ func dialProblem(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, &denied):
 		return denied
-	case errors.Is(err, context.Canceled) || errors.Is(ctx.Err(), context.Canceled):
-		return problem.Wrap(err, problem.UpstreamUnreachable, "the call was cancelled while connecting")
+	case errors.Is(ctx.Err(), context.Canceled):
+		return problem.Wrap(ctx.Err(), problem.UpstreamTimeout, "the caller went away while connecting")
 	case ctx.Err() != nil, errors.As(err, &ne) && ne.Timeout():
 		return problem.Wrap(err, problem.UpstreamTimeout, "no connection to the host came about in time")
 	default:

@@ -53,7 +53,11 @@ func (t *Template) remember(values map[string][]byte, mark Mark) error {
 }
 
 func (n *needles) add(secret []byte) {
-	n.folded = append(n.folded, bytes.ToLower(secret), []byte(hex.EncodeToString(secret)))
+	lower := bytes.ToLower(secret)
+	n.folded = append(n.folded, lower, []byte(hex.EncodeToString(secret)))
+	if bytes.IndexByte(lower, ' ') >= 0 { // form encoding
+		n.folded = append(n.folded, bytes.ReplaceAll(lower, []byte(" "), []byte("+")))
+	}
 	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		for shift := range 3 {
 			n.exact = append(n.exact, aligned(enc, secret, shift))
@@ -81,8 +85,10 @@ func (t *Template) Echo(b []byte) bool {
 		return false
 	}
 	views := [][]byte{b}
-	if bytes.IndexByte(b, '\\') >= 0 {
-		views = append(views, unescapeJSON(b))
+	for range 2 { // JSON, and JSON within JSON
+		if last := views[len(views)-1]; bytes.IndexByte(last, '\\') >= 0 {
+			views = append(views, unescapeJSON(last))
+		}
 	}
 	for _, v := range views {
 		if bytes.IndexByte(v, '%') >= 0 {
