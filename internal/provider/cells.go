@@ -111,7 +111,7 @@ func limitsCell(p *Pack) Cell {
 func (l Limit) String() string {
 	var b strings.Builder
 	if l.Calls > 0 {
-		fmt.Fprintf(&b, "%s per %s", number(l.Calls), duration(l.Per))
+		fmt.Fprintf(&b, "%s per %s", number(l.Calls), strings.TrimPrefix(duration(l.Per), "1 "))
 	}
 	if l.InFlight > 0 {
 		if b.Len() > 0 {
@@ -137,7 +137,7 @@ func repeatsCell(p *Pack) Cell {
 	for i, s := range r.Statuses {
 		words[i] = strconv.Itoa(s)
 	}
-	lines := []string{"reads after " + strings.Join(words, " ")}
+	lines := []string{"after " + strings.Join(words, " ")}
 	if len(words) == 0 {
 		lines = []string{"never"}
 	}
@@ -160,7 +160,7 @@ func idempotencyCell(p *Pack) Cell {
 	}
 	lines := []string{"header " + i.Header}
 	if i.Keep != "" {
-		lines = append(lines, "kept "+duration(i.Keep))
+		lines = append(lines, "kept for "+duration(i.Keep))
 	}
 	return published(lines...).from(i.Source)
 }
@@ -229,7 +229,7 @@ func duration(s string) string {
 			continue
 		}
 		if d == u.size {
-			return u.name
+			return "1 " + u.name
 		}
 		return fmt.Sprintf("%d %ss", d/u.size, u.name)
 	}

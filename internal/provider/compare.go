@@ -178,14 +178,15 @@ func (p *Pack) publishedRate() (float64, bool) {
 
 func (l Limit) in(m Mode) bool { return len(l.Modes) == 0 || slices.Contains(l.Modes, m) }
 
-// mentions reports whether text holds want as a whole word, whatever the case.
+// mentions reports whether text holds the words of want, whatever the case. A number
+// behind a word does not matter: us finds US1.
 func mentions(text, want string) bool {
 	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9')
 	})
 	wanted := strings.Fields(strings.ToLower(want))
 	for i := range words {
-		if len(wanted) > 0 && i+len(wanted) <= len(words) && slices.Equal(words[i:i+len(wanted)], wanted) {
+		if len(wanted) > 0 && i+len(wanted) <= len(words) && slices.EqualFunc(words[i:i+len(wanted)], wanted, sameWord) {
 			return true
 		}
 	}
@@ -203,4 +204,8 @@ func sameSubject(a, b string) bool {
 		}, strings.ToLower(s))
 	}
 	return squeeze(a) == squeeze(b)
+}
+
+func sameWord(word, want string) bool {
+	return word == want || strings.HasPrefix(word, want) && strings.Trim(word[len(want):], "0123456789") == ""
 }
