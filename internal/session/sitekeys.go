@@ -82,7 +82,7 @@ type SiteKeysOptions struct {
 // key costs a hash; memory is bounded. Safe for concurrent use.
 type SiteKeys struct {
 	o     SiteKeysOptions
-	cache *otter.Cache[[32]byte, found]
+	cache *otter.Cache[[32]byte, *found]
 
 	mu   sync.Mutex
 	used map[string]time.Time // key id → last use not yet stored; ids of real keys only
@@ -104,7 +104,7 @@ func NewSiteKeys(o SiteKeysOptions) (*SiteKeys, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	cache, err := otter.New(&otter.Options[[32]byte, found]{MaximumSize: siteKeyEntries})
+	cache, err := otter.New(&otter.Options[[32]byte, *found]{MaximumSize: siteKeyEntries})
 	if err != nil {
 		return nil, fmt.Errorf("make site keys: %w", err)
 	}
@@ -141,39 +141,52 @@ func (s *SiteKeys) Verify(ctx context.Context, a Attempt) (StoredKey, error) {
 	return *key, nil
 }
 
-// find looks each value up; nil means that none, or more than one, is a key.
+// find looks the values up; nil means that none, or more than one, is a key. Values that
+// were keys before come first: the other half of their pair then needs no look-up.
 func (s *SiteKeys) find(ctx context.Context, p Presented, now time.Time, failures ratelimit.Key) (*StoredKey, error) {
-	var hit *StoredKey
-	var secretAt, hits int
+	var short [maxPresented][32]byte
+	var known [maxPresented]*found
 	for i, v := range p.values[:p.n] {
-		key, err := s.lookup(ctx, v, now, failures)
-		if err != nil {
-			return nil, err
-		}
-		if key != nil {
-			hit, secretAt = key, i
-			hits++
+		short[i] = sha256.Sum256([]byte(v))
+		known[i], _ = s.cache.GetIfPresent(short[i])
+	}
+	var hit *StoredKey
+	for _, seen := range [...]bool{true, false} {
+		for i, v := range p.values[:p.n] {
+			if (known[i] != nil) != seen || hit != nil && hit.UserHash == short[i] {
+				continue
+			}
+			key, err := s.lookup(ctx, v, short[i], known[i], now, failures)
+			if err != nil {
+				return nil, err
+			}
+			if key != nil && hit != nil {
+				return nil, nil // two keys at once: which one is meant is not ours to guess
+			}
+			if key != nil {
+				hit = key
+			}
 		}
 	}
-	if hits != 1 || !userFits(hit, p, secretAt) {
+	if hit == nil || !userFits(hit, short[:p.n]) {
 		return nil, nil
 	}
 	return hit, nil
 }
 
 // lookup finds the key whose secret v is, or nil.
-func (s *SiteKeys) lookup(ctx context.Context, v string, now time.Time, failures ratelimit.Key) (*StoredKey, error) {
-	short := sha256.Sum256([]byte(v))
-	known, seen := s.cache.GetIfPresent(short)
-	if age := now.Sub(known.checked); seen && age >= 0 && age < recheckAfter {
-		return &known.key, nil
-	}
-	if !seen {
+func (s *SiteKeys) lookup(ctx context.Context, v string, short [32]byte, known *found, now time.Time, failures ratelimit.Key) (*StoredKey, error) {
+	if known == nil {
 		if d := s.o.Limiter.Peek(now, failures, s.o.Failures); !d.Allowed {
 			p := problem.New(problem.RateLimited, "too many unknown keys came from this network").
 				WithHint("check the site key, then wait as long as Retry-After says")
 			p.RetryAfter = max(d.RetryAfter, time.Second)
 			return nil, p
+		}
+	}
+	if known != nil {
+		if age := now.Sub(known.checked); age >= 0 && age < recheckAfter {
+			return &known.key, nil
 		}
 	}
 	hash, err := authHash(v)
@@ -195,18 +208,19 @@ func (s *SiteKeys) lookup(ctx context.Context, v string, now time.Time, failures
 		s.cache.Invalidate(short)
 		return nil, nil
 	}
-	s.cache.Set(short, found{key: key, checked: now})
-	return &key, nil
+	fresh := &found{key: key, checked: now}
+	s.cache.Set(short, fresh)
+	return &fresh.key, nil
 }
 
-// userFits says whether the other half of a pair stands among the other values.
-func userFits(k *StoredKey, p Presented, secretAt int) bool {
+// userFits says whether the other half of a pair stands among the values. The secret
+// itself cannot pass for it: the halves of a pair differ.
+func userFits(k *StoredKey, short [][32]byte) bool {
 	if k.UserHash == ([32]byte{}) {
 		return true
 	}
-	for i, v := range p.values[:p.n] {
-		h := sha256.Sum256([]byte(v))
-		if i != secretAt && subtle.ConstantTimeCompare(h[:], k.UserHash[:]) == 1 {
+	for _, h := range short {
+		if subtle.ConstantTimeCompare(h[:], k.UserHash[:]) == 1 {
 			return true
 		}
 	}

@@ -1,0 +1,39 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"sallyport/internal/secret/seal"
+)
+
+// FindDataKey implements seal.KeyStore.
+func (s *Store) FindDataKey(ctx context.Context, owner string) ([]byte, error) {
+	var wrapped []byte
+	err := s.read.QueryRowContext(ctx, `SELECT wrapped FROM data_keys WHERE owner = ?`, owner).Scan(&wrapped)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = seal.ErrNoKey
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find data key of %q: %w", owner, err)
+	}
+	return wrapped, nil
+}
+
+// CreateDataKey implements seal.KeyStore.
+func (s *Store) CreateDataKey(ctx context.Context, owner string, wrapped []byte) ([]byte, error) {
+	var stored []byte
+	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+		if _, err := exec(tx, `INSERT INTO data_keys (owner, wrapped, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+			owner, wrapped, millis(s.now())); err != nil {
+			return err
+		}
+		return tx.QueryRow(`SELECT wrapped FROM data_keys WHERE owner = ?`, owner).Scan(&stored)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create data key of %q: %w", owner, err)
+	}
+	return stored, nil
+}

@@ -1,0 +1,82 @@
+package sqlite_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"sallyport/internal/egress"
+	"sallyport/internal/egress/egresstest"
+	"sallyport/internal/secret/seal"
+	"sallyport/internal/secret/seal/sealtest"
+	"sallyport/internal/session"
+	"sallyport/internal/session/sessiontest"
+	"sallyport/internal/store/sqlite"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func path(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "data", "sallyport.db")
+}
+
+func open(t *testing.T, file string, role sqlite.Role) *sqlite.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: file, Role: role})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func fresh(t *testing.T) *sqlite.Store { return open(t, path(t), sqlite.Serve) }
+
+func TestConformance(t *testing.T) {
+	t.Run("session.KeyStore", func(t *testing.T) {
+		sessiontest.KeyStore(t, func(t *testing.T) session.KeyStore { return fresh(t) })
+	})
+	t.Run("session.SiteKeyStore", func(t *testing.T) {
+		sessiontest.SiteKeyStore(t, func(t *testing.T) session.SiteKeyStore { return fresh(t) })
+	})
+	t.Run("session.RevocationStore", func(t *testing.T) {
+		sessiontest.RevocationStore(t, func(t *testing.T) session.RevocationStore { return fresh(t) })
+	})
+	t.Run("egress.Idempotency", func(t *testing.T) {
+		egresstest.Idempotency(t, func(t *testing.T) egress.Idempotency { return fresh(t) })
+	})
+	t.Run("egress.FreezeStore", func(t *testing.T) {
+		egresstest.FreezeStore(t, func(t *testing.T) egress.FreezeStore { return fresh(t) })
+	})
+	t.Run("seal.KeyStore", func(t *testing.T) {
+		sealtest.KeyStore(t, func(t *testing.T) seal.KeyStore { return fresh(t) })
+	})
+}
+
+func TestFilesAreTheOwnersOnly(t *testing.T) {
+	file := path(t)
+	s := open(t, file, sqlite.Serve)
+	if err := s.DeleteSigningKey(t.Context(), "none"); err != nil { // makes the WAL
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Dir(file)); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("folder: %v, %v; want 0700", info.Mode(), err)
+	}
+	entries, err := os.ReadDir(filepath.Dir(file))
+	if err != nil || len(entries) < 3 {
+		t.Fatalf("files: %v, %v", entries, err)
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v; want 0600", e.Name(), info.Mode(), err)
+		}
+	}
+}
