@@ -16,6 +16,11 @@ type rules struct {
 	pattern  *regexp.Regexp
 	min, max *big.Rat
 	multiple *big.Rat
+	// nullWins: nullable: true allows null whatever else the schema says (OpenAPI 3.0,
+	// where it may stand beside anyOf without a type).
+	nullWins bool
+	// secret: the field, or each element of it, is marked secret.
+	secret bool
 	// anything: no rule at all, every value is known in full.
 	anything bool
 	// neutral: says nothing about an object's members of its own.
@@ -184,6 +189,7 @@ func (l *loader) types(s *Schema, o *object, at string) {
 		l.fault(point(at, "type"), "found %s; write a type name or an array of them", kind(v))
 	}
 	s.Nullable = l.flag(o, at, "nullable")
+	s.rules.nullWins = s.Nullable
 	for _, n := range names {
 		bit, ok := typeBits[n]
 		switch {
@@ -296,9 +302,7 @@ func (l *loader) finish() {
 	for _, w := range l.later {
 		l.complete(w, pending, 0)
 	}
-	for _, s := range l.schemas {
-		lift(s, map[*Schema]bool{})
-	}
+	l.lift()
 }
 
 func (l *loader) complete(w wrapper, pending map[*Schema]wrapper, depth int) {
@@ -329,19 +333,78 @@ func (l *loader) complete(w wrapper, pending map[*Schema]wrapper, depth int) {
 	w.note.mark(w.into)
 }
 
-func lift(s *Schema, seen map[*Schema]bool) Sensitivity {
-	if seen[s] {
-		return s.Data
+// lift gives every schema the marks of its parts and alternatives, so that a field
+// counts as secret if any of its shapes is, and checks what needs finished schemas.
+func (l *loader) lift() {
+	all := make([]*Schema, 0, len(l.schemas)+len(l.later))
+	for _, s := range l.schemas {
+		all = append(all, s)
 	}
-	seen[s] = true
-	for _, list := range [][]*Schema{s.AllOf, s.AnyOf, s.OneOf} {
-		for _, part := range list {
-			s.Data = stronger(s.Data, lift(part, seen))
-			s.ID = s.ID || part.ID
-			s.URL = s.URL || part.URL
+	for _, w := range l.later {
+		all = append(all, w.into)
+	}
+	state, isPart := map[*Schema]int{}, map[*Schema]bool{}
+	for _, s := range all {
+		l.liftOne(s, state)
+		for _, part := range alternatives(s) {
+			isPart[part] = true
 		}
 	}
-	return s.Data
+	for _, s := range all {
+		s.rules.secret = holdsSecret(s, 0)
+		if !isPart[s] {
+			l.impossible(s)
+		}
+	}
+}
+
+func alternatives(s *Schema) []*Schema { return slices.Concat(s.AllOf, s.AnyOf, s.OneOf) }
+
+const (
+	lifting = 1
+	lifted  = 2
+)
+
+func (l *loader) liftOne(s *Schema, state map[*Schema]int) {
+	switch state[s] {
+	case lifting:
+		l.fault("/components/schemas", "a schema contains itself through allOf, anyOf or oneOf (%q)", firstOf(s.Title, s.Description))
+		return
+	case lifted:
+		return
+	}
+	state[s] = lifting
+	for _, part := range alternatives(s) {
+		l.liftOne(part, state)
+		s.Data = stronger(s.Data, part.Data)
+		s.ID, s.URL = s.ID || part.ID, s.URL || part.URL
+	}
+	state[s] = lifted
+}
+
+// holdsSecret reports whether a field, or each element of it, is marked secret.
+func holdsSecret(s *Schema, depth int) bool {
+	if s.Data == Secret || depth > 8 {
+		return s.Data == Secret
+	}
+	for _, items := range elements(flatten([]*Schema{s})) {
+		if holdsSecret(items, depth+1) {
+			return true
+		}
+	}
+	return false
+}
+
+// impossible refuses a required name that no part lists: no value could hold it.
+func (l *loader) impossible(s *Schema) {
+	parts := flatten([]*Schema{s})
+	for _, p := range parts {
+		for _, name := range p.Required {
+			if kids, _ := members(parts, name); len(kids) == 0 && !free(parts) {
+				l.fault("/components/schemas", "%q is required but not in properties (%s)", name, inWords(propertyNames(parts)))
+			}
+		}
+	}
 }
 
 // stronger picks the mark that asks for more care.
