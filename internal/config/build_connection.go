@@ -15,6 +15,8 @@ import (
 	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
 	"sallyport/internal/secret"
+	"sallyport/internal/secret/env"
+	"sallyport/internal/secret/keystore"
 	"sallyport/internal/site"
 )
 
@@ -39,6 +41,7 @@ func (b *builder) connection(s *site.Site, name string, v, siteValue *value) *si
 	l.mock(v.at("mock"))
 	l.observe(siteValue.at("observe"), v.at("observe"))
 	if l.pack == nil {
+		l.strangers(v.at("credentials"))
 		return conn
 	}
 	if l.pack.Contract() == nil {
@@ -52,6 +55,15 @@ func (b *builder) connection(s *site.Site, name string, v, siteValue *value) *si
 	l.backend(v.at("backend"))
 	l.needs()
 	return conn
+}
+
+// strangers names literal secrets among credentials that no known provider describes.
+func (l *linker) strangers(v *value) {
+	for _, e := range v.entries {
+		if _, err := secret.ParseRef(e.value.text); e.value.form == text && (err != nil || slices.Contains(l.secrets, e.value.text)) {
+			l.fault(e.value, "what stands here is not a reference to a secret (the value is not shown)", secretHint)
+		}
+	}
 }
 
 // own reads the connection's own hosts and ports.
@@ -252,9 +264,9 @@ func (l *linker) secretRef(v *value, f provider.CredentialField) {
 		l.fault(v, "the secret itself stands behind the reference's scheme (the value is not shown)", secretHint)
 	case ref.Scheme == "vault":
 		l.fault(v, `"vault:" references are not available in this version`, "put the value into the keystore (`sallyport secrets set "+l.site.Name+"/"+l.conn.Name+"`) and write keystore:"+l.site.Name+"/"+l.conn.Name)
-	case ref.Scheme == "env" && !matches(`^[A-Za-z_][A-Za-z0-9_]*$`, ref.Name):
+	case ref.Scheme == "env" && env.CheckName(ref.Name) != nil:
 		l.fault(v, v.shown()+" does not name an environment variable", "write env:NAME with letters, digits and underscores")
-	case ref.Scheme == "keystore" && !matches(`^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$`, ref.Name):
+	case ref.Scheme == "keystore" && keystore.CheckName(ref.Name) != nil:
 		l.fault(v, v.shown()+" is not a name in the keystore", "write keystore:"+l.site.Name+"/"+l.conn.Name)
 	case ref.Scheme == "file":
 		ref.Name = l.resolve(ref.Name)

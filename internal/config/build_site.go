@@ -162,10 +162,18 @@ func (b *builder) duration(v *value, least, most time.Duration) time.Duration {
 		return least // walk has named it
 	}
 	if err != nil || d < least || d > most {
-		b.fault(v, "found "+v.shown(), fmt.Sprintf("write a time from %s to %s", least, most))
+		b.fault(v, "found "+v.shown(), fmt.Sprintf("write a time from %s to %s", span(least), span(most)))
 		return least
 	}
 	return d
+}
+
+// span writes a duration as people do: 15m, not 15m0s.
+func span(d time.Duration) string {
+	if d >= time.Minute && d%time.Minute == 0 {
+		return strings.TrimSuffix(d.String(), "0s")
+	}
+	return d.String()
 }
 
 // limits reads limits; pers are the keys that make sense where they stand.

@@ -42,8 +42,10 @@ type File struct {
 	Listen Listen
 	// Store is the SQLite database.
 	Store string
-	// Data is the folder for what grows: audit log, certificates.
-	Data string
+	// Data is the folder for what grows. Audit and Certificates lie in it.
+	Data         string
+	Audit        string
+	Certificates string
 	// Keystore is the age-encrypted file behind keystore: refs. It need not exist while no ref needs it.
 	Keystore string
 	// Sites are sorted by name.

@@ -1,10 +1,17 @@
 package config
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"os"
 	"regexp"
 
 	"sallyport/internal/provider"
+	"sallyport/internal/secret"
+	"sallyport/internal/secret/env"
+	"sallyport/internal/secret/file"
+	"sallyport/internal/secret/keystore"
 )
 
 // CheckCredential compares the form of a credential's value with what the catalog says about the
@@ -35,4 +42,39 @@ func CheckCredential(f provider.CredentialField, mode provider.Mode, value []byt
 func fits(pattern string, value []byte) bool {
 	re, err := regexp.Compile(pattern)
 	return err == nil && re.Match(value)
+}
+
+// KeystoreKey reads the key of the keystore from the environment: SALLYPORT_KEYSTORE_KEY, or the file
+// that SALLYPORT_KEYSTORE_KEY_FILE names. The zero Value without an error means that neither is set.
+func KeystoreKey(ctx context.Context) (secret.Value, error) {
+	direct, named := os.Getenv("SALLYPORT_KEYSTORE_KEY") != "", os.Getenv("SALLYPORT_KEYSTORE_KEY_FILE")
+	switch {
+	case direct && named != "":
+		return secret.Value{}, errors.New("both SALLYPORT_KEYSTORE_KEY and SALLYPORT_KEYSTORE_KEY_FILE are set; unset one of them")
+	case direct:
+		return env.Source{}.Read(ctx, secret.Ref{Scheme: "env", Name: "SALLYPORT_KEYSTORE_KEY"})
+	case named != "":
+		dir, err := os.Getwd()
+		if err != nil {
+			return secret.Value{}, fmt.Errorf("find the keystore's key: %w", err)
+		}
+		return file.New(dir).Read(ctx, secret.Ref{Scheme: "file", Name: named})
+	}
+	return secret.Value{}, nil
+}
+
+// Secrets gives the sources of all secrets that the file may name: env, file, and, where the key
+// is known, the keystore. Without the key keystore: refs fail, and say so.
+func (f *File) Secrets(ctx context.Context) (secret.Sources, error) {
+	sources := secret.Sources{"env": env.Source{}, "file": file.New(f.Dir)}
+	key, err := KeystoreKey(ctx)
+	if err != nil || key.Empty() {
+		return sources, err
+	}
+	store, err := keystore.Open(f.Keystore, key)
+	if err != nil {
+		return nil, err
+	}
+	sources["keystore"] = store
+	return sources, nil
 }

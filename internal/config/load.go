@@ -50,6 +50,29 @@ func Parse(path string, data []byte, catalog Catalog) (*File, Faults) {
 	return file, nil
 }
 
+// KeystorePath gives the keystore that a file names, however much else in it is still faulty, because
+// secrets are often stored before the file is whole. Without a file it is the default.
+func KeystorePath(path string) (string, Faults) {
+	c := &collector{file: path}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return "", Faults{{File: path, Found: "the file's folder cannot be found", Hint: "name the file with a full path"}}
+	}
+	root := missing
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		data, fault := read(path)
+		if fault != nil {
+			return "", Faults{*fault}
+		}
+		if root = c.document(data); root == nil {
+			return "", c.finished(c.faults)
+		}
+	}
+	b := &builder{collector: c, file: &File{Path: path, Dir: dir}}
+	b.stores(root)
+	return b.file.Keystore, nil
+}
+
 // read reads at most MaxSize bytes of a regular file.
 func read(path string) ([]byte, *Fault) {
 	f, err := os.Open(path)
@@ -121,6 +144,8 @@ func (b *builder) stores(root *value) {
 	if data := root.at("data").str(); data != "" {
 		b.file.Data = b.resolve(data)
 	}
+	b.file.Audit = filepath.Join(b.file.Data, "audit")
+	b.file.Certificates = filepath.Join(b.file.Data, "certificates")
 	b.file.Keystore = filepath.Join(b.file.Data, "keystore.age")
 	if keystore := root.at("secrets", "keystore").str(); keystore != "" {
 		b.file.Keystore = b.resolve(keystore)
