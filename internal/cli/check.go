@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/config"
+)
+
+// checked is what check prints with --json.
+type checked struct {
+	File      string             `json:"file"`
+	OK        bool               `json:"ok"`
+	Faults    config.Faults      `json:"faults"`
+	Warnings  config.Faults      `json:"warnings"`
+	Exposures []config.Exposure  `json:"exposures"`
+	Loosened  []config.Loosening `json:"loosened"`
+	Secrets   []secretState      `json:"secrets,omitempty"`
+}
+
+func (p *Program) check() *cobra.Command {
+	withSecrets := false
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Check sallyport.yaml: every fault, every warning, what strangers can do",
+		Long: "Reads the file and names every fault at once: where it stands, what was found, and what to write instead. For a valid file it\n" +
+			"shows what a stranger can do with each browser operation (Origin can be forged outside a browser, so what a browser\n" +
+			"may do, anybody may do), and every check that only reports. Exit code 1 means that the file has a fault.",
+		Example: "  sallyport check\n  sallyport check --secrets\n  sallyport check -c staging.yaml --json",
+		Args:    none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			file, faults := config.Load(p.config, p.Catalog)
+			r := checked{File: p.config, OK: len(faults) == 0, Faults: faults}
+			if file != nil {
+				r.Warnings, r.Exposures, r.Loosened = file.Warnings, file.Exposures, file.Loosened
+				if withSecrets {
+					r.Secrets = p.readSecrets(cmd.Context(), file)
+				}
+			}
+			for _, s := range r.Secrets {
+				r.OK = r.OK && s.OK
+			}
+			return p.printChecked(r)
+		},
+	}
+	cmd.Flags().BoolVar(&withSecrets, "secrets", false, "also read every secret that the file names, and compare its form with mode and provider")
+	return p.withJSON(cmd)
+}
+
+func (p *Program) printChecked(r checked) error {
+	if p.json {
+		if err := p.facts(notNull(r), nil); err != nil {
+			return err
+		}
+		if !r.OK {
+			return errSilent
+		}
+		return nil
+	}
+	if len(r.Faults) > 0 {
+		return r.Faults
+	}
+	p.printSections(r)
+	bad := 0
+	for _, s := range r.Secrets {
+		if !s.OK {
+			bad++
+		}
+	}
+	if bad > 0 {
+		return found(counted(bad, "secret")+" cannot be used", "store it with `sallyport secrets set NAME`, or set the variable that env: names")
+	}
+	p.line("%s is good: %s, %s", r.File, counted(len(r.Warnings), "warning"), counted(len(r.Exposures), "operation")+" open to browsers")
+	return nil
+}
+
+func (p *Program) printSections(r checked) {
+	for _, w := range r.Warnings {
+		p.line("warning: %s", w)
+	}
+	for _, e := range r.Exposures {
+		p.line("open to anybody: %s", exposed(e))
+	}
+	for _, l := range r.Loosened {
+		p.line("loosened: line %d: %s (%s)", l.Line, l.What, l.Where)
+	}
+	for _, s := range r.Secrets {
+		p.line("secret: %s %s: %s", s.Where, s.Ref, s.State)
+	}
+}
+
+// exposed says in a line what a stranger can do with an operation.
+func exposed(e config.Exposure) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s/%s %s (%s, %s; effects: %s)", e.Site, e.Connection, e.Operation, e.Provider, e.Mode, listOr(e.Effects, "none"))
+	fmt.Fprintf(&b, "\n    chooses: %s\n    gets: %s\n    limits: %s", listOr(e.Chooses, "nothing"), listOr(e.Returns, "nothing"), listOr(e.Limits, "none"))
+	return b.String()
+}
+
+// notNull makes empty lists [] in JSON, so that scripts need no second case.
+func notNull(r checked) checked {
+	if r.Faults == nil {
+		r.Faults = config.Faults{}
+	}
+	if r.Warnings == nil {
+		r.Warnings = config.Faults{}
+	}
+	if r.Exposures == nil {
+		r.Exposures = []config.Exposure{}
+	}
+	if r.Loosened == nil {
+		r.Loosened = []config.Loosening{}
+	}
+	return r
+}

@@ -1,0 +1,267 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/config"
+	"sallyport/internal/secret"
+	"sallyport/internal/secret/keystore"
+)
+
+func (p *Program) secrets() *cobra.Command {
+	return group("secrets", "Keep secrets in the encrypted keystore", "  sallyport secrets init\n  sallyport secrets set shop/stripe",
+		p.secretsInit(), p.secretsSet("set", "Store a secret"), p.secretsSet("rotate", "Store a new value and keep the old one as previous"), p.secretsList(), p.secretsRemove())
+}
+
+func (p *Program) secretsInit() *cobra.Command {
+	keyFile := ""
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Make an empty keystore and its key",
+		Long: "Makes the keystore that the file names and a key that opens it. The key is printed once, or written to a file that only\n" +
+			"you can read. Give it to the gate as SALLYPORT_KEYSTORE_KEY or SALLYPORT_KEYSTORE_KEY_FILE, and keep a copy elsewhere:\n" +
+			"without it the secrets are lost.",
+		Example: "  sallyport secrets init --key-file ./data/keystore.key\n  sallyport secrets init",
+		Args:    none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			path, err := p.keystorePath()
+			if err != nil {
+				return err
+			}
+			return p.initKeystore(cmd.Context(), path, keyFile)
+		},
+	}
+	cmd.Flags().StringVar(&keyFile, "key-file", "", "write the key to `FILE` (mode 0600) instead of printing it")
+	return cmd
+}
+
+func (p *Program) initKeystore(ctx context.Context, path, keyFile string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return because(err, "make the keystore's folder", "check the folder's owner")
+	}
+	given, err := config.KeystoreKey(ctx)
+	if err != nil {
+		return because(err, "read the keystore's key", "")
+	}
+	if !given.Empty() {
+		if err := keystore.CreateWith(path, given); err != nil {
+			return p.keystoreFailure(err)
+		}
+		p.line("made %s; the key from the environment opens it", path)
+		return nil
+	}
+	return p.newKeystore(path, keyFile)
+}
+
+// newKeystore opens the key's file before it makes the keystore, so that there is never a keystore whose
+// key is nowhere.
+func (p *Program) newKeystore(path, keyFile string) error {
+	var out io.Writer = p.Out
+	if keyFile != "" {
+		f, err := os.OpenFile(keyFile, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return because(err, "make the key's file", "name a file that is not there yet")
+		}
+		defer f.Close()
+		out = f
+	}
+	key, err := keystore.Create(path)
+	if err != nil {
+		if keyFile != "" {
+			_ = os.Remove(keyFile) // it is empty and was made above
+		}
+		return p.keystoreFailure(err)
+	}
+	if _, err := fmt.Fprintf(out, "%s\n", key.Expose()); err != nil {
+		return because(err, "write the key", "remove "+path+" and run this again: its key is lost")
+	}
+	fmt.Fprintf(p.Err, "made %s\n", path)
+	if keyFile != "" {
+		fmt.Fprintf(p.Err, "its key is in %s: set SALLYPORT_KEYSTORE_KEY_FILE to that, and keep a copy elsewhere\n", keyFile)
+		return nil
+	}
+	fmt.Fprintln(p.Err, "its key stands above and is shown only now: set SALLYPORT_KEYSTORE_KEY to it, and keep a copy elsewhere")
+	return nil
+}
+
+// secretsSet makes `set` and `rotate`, which differ in what becomes of the old value.
+func (p *Program) secretsSet(verb, short string) *cobra.Command {
+	return &cobra.Command{
+		Use:   verb + " NAME",
+		Short: short,
+		Long: short + ". NAME is SITE/NAME, as in keystore:SITE/NAME. The value is asked for and not shown, or read from standard input; it is\n" +
+			"never an argument, because other users of the machine can see arguments.",
+		Example: "  sallyport secrets " + verb + " shop/stripe\n  sallyport secrets " + verb + " shop/stripe < key.txt",
+		Args:    exactly(1, "the NAME of one secret"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			store, err := p.keystore(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			value, err := p.readSecret("Value of " + args[0] + ": ")
+			if err != nil {
+				return err
+			}
+			change := store.Set
+			if verb == "rotate" {
+				change = store.Rotate
+			}
+			if err := change(cmd.Context(), args[0], value); err != nil {
+				return p.keystoreFailure(err)
+			}
+			fmt.Fprintf(p.Err, "stored; write keystore:%s in the file\n", args[0])
+			return nil
+		},
+	}
+}
+
+func (p *Program) secretsList() *cobra.Command {
+	return p.withJSON(&cobra.Command{
+		Use:     "list",
+		Short:   "List the names in the keystore, never the values",
+		Long:    "Lists the names of the secrets in the keystore, when each was stored and last rotated, and whether the value before is kept.",
+		Example: "  sallyport secrets list\n  sallyport secrets list --json",
+		Args:    none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			store, err := p.keystore(cmd.Context(), "")
+			if err != nil {
+				return err
+			}
+			entries, err := store.List()
+			if err != nil {
+				return p.keystoreFailure(err)
+			}
+			return p.facts(entries, func() { p.listSecrets(entries) })
+		},
+	})
+}
+
+func (p *Program) listSecrets(entries []keystore.Entry) {
+	rows := [][]string{{"NAME", "STORED", "ROTATED", "PREVIOUS"}}
+	for _, e := range entries {
+		previous := "-"
+		if e.Previous {
+			previous = "kept"
+		}
+		rows = append(rows, []string{e.Name, day(e.Created), day(e.Rotated), previous})
+	}
+	p.table(rows)
+}
+
+func day(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04Z")
+}
+
+func (p *Program) secretsRemove() *cobra.Command {
+	return &cobra.Command{
+		Use:     "rm NAME",
+		Short:   "Delete a secret and its previous value",
+		Long:    "Deletes a secret and its previous value from the keystore. A gate that runs refuses calls that need it from then on.",
+		Example: "  sallyport secrets rm shop/stripe",
+		Args:    exactly(1, "the NAME of one secret"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			store, err := p.keystore(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if err := store.Remove(cmd.Context(), args[0]); err != nil {
+				return p.keystoreFailure(err)
+			}
+			fmt.Fprintf(p.Err, "deleted %s\n", args[0])
+			return nil
+		},
+	}
+}
+
+// keystorePath is the keystore that the file names. The rest of the file may still be faulty: secrets
+// are often stored before the file is whole.
+func (p *Program) keystorePath() (string, error) {
+	path, faults := config.KeystorePath(p.config)
+	if len(faults) > 0 {
+		return "", faults
+	}
+	return path, nil
+}
+
+// keystore opens the keystore; a name, if one is given, is checked before anything is asked.
+func (p *Program) keystore(ctx context.Context, name string) (*keystore.Store, error) {
+	if name != "" {
+		if err := keystore.CheckName(name); err != nil {
+			return nil, usage("this is not a name in the keystore", "write SITE/NAME in a-z 0-9 . _ -, for instance shop/stripe")
+		}
+	}
+	path, err := p.keystorePath()
+	if err != nil {
+		return nil, err
+	}
+	key, err := config.KeystoreKey(ctx)
+	if err != nil {
+		return nil, because(err, "read the keystore's key", "")
+	}
+	if key.Empty() {
+		return nil, found("the keystore's key is not set", "set SALLYPORT_KEYSTORE_KEY_FILE or SALLYPORT_KEYSTORE_KEY; `sallyport secrets init` makes a keystore and its key")
+	}
+	store, err := keystore.Open(path, key)
+	if err != nil {
+		return nil, p.keystoreFailure(err)
+	}
+	return store, nil
+}
+
+func (p *Program) keystoreFailure(err error) error {
+	switch {
+	case errors.Is(err, keystore.ErrWrongKey):
+		return found("the key does not open the keystore", "look at SALLYPORT_KEYSTORE_KEY and SALLYPORT_KEYSTORE_KEY_FILE: is it the key that `sallyport secrets init` made?")
+	case errors.Is(err, keystore.ErrExists):
+		return found("there is a keystore already", "use it, or move it away first: its secrets would be lost")
+	case errors.Is(err, os.ErrNotExist):
+		return found("there is no keystore yet", "run `sallyport secrets init`")
+	case errors.Is(err, secret.ErrNotFound):
+		return because(err, "use the keystore", "`sallyport secrets list` shows the names")
+	}
+	return because(err, "use the keystore", "")
+}
+
+// readSecret asks on the terminal, or reads standard input where that is none.
+func (p *Program) readSecret(question string) (secret.Value, error) {
+	if p.Prompt != nil {
+		answer, ok, err := p.Prompt(question)
+		if err != nil {
+			return secret.Value{}, because(err, "read the value", "")
+		}
+		if ok {
+			defer clear(answer)
+			return checkValue(answer)
+		}
+	}
+	data, err := io.ReadAll(bufio.NewReader(io.LimitReader(p.In, keystore.MaxValue+2)))
+	if err != nil {
+		return secret.Value{}, because(err, "read the value from standard input", "")
+	}
+	defer clear(data)
+	return checkValue(data)
+}
+
+func checkValue(b []byte) (secret.Value, error) {
+	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
+	if len(bytes.TrimSpace(b)) == 0 {
+		return secret.Value{}, found("the value is empty", "type it, or pipe it in: sallyport secrets set shop/stripe < key.txt")
+	}
+	if len(b) > keystore.MaxValue {
+		return secret.Value{}, found(fmt.Sprintf("the value has more than %d bytes", keystore.MaxValue), "a secret is a key or a PEM file, not an archive")
+	}
+	return secret.NewValue(b), nil
+}

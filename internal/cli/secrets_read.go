@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"sallyport/internal/config"
+	"sallyport/internal/provider"
+	"sallyport/internal/secret"
+	"sallyport/internal/site"
+)
+
+// secretState says whether one secret that the file names can be used; never its value.
+type secretState struct {
+	Where string `json:"where"` // site/connection field
+	Ref   string `json:"ref"`
+	OK    bool   `json:"ok"`
+	State string `json:"state"`
+}
+
+// readSecrets reads every secret that the file names, and compares its form with what the catalog says.
+func (p *Program) readSecrets(ctx context.Context, file *config.File) []secretState {
+	sources, err := file.Secrets(ctx)
+	if err != nil {
+		return []secretState{{Where: "keystore", State: p.keystoreFailure(err).Error()}}
+	}
+	states := []secretState{}
+	for _, s := range file.Sites {
+		for _, name := range slices.Sorted(maps.Keys(s.Connections)) {
+			states = append(states, p.connectionSecrets(ctx, sources, s.Connections[name])...)
+		}
+	}
+	return states
+}
+
+func (p *Program) connectionSecrets(ctx context.Context, sources secret.Sources, c *site.Connection) []secretState {
+	pack, err := p.Catalog.Find(c.Provider)
+	if err != nil {
+		return nil // Load has checked it
+	}
+	var states []secretState
+	for _, f := range pack.Credentials {
+		ref, ok := c.Credentials[f.Name]
+		if !ok {
+			continue
+		}
+		state := secretState{Where: c.Site + "/" + c.Name + " " + f.Name, Ref: ref.String(), OK: true, State: "good"}
+		if reason := unusable(ctx, sources, ref, f, c.Mode); reason != "" {
+			state.OK, state.State = false, reason
+		}
+		states = append(states, state)
+	}
+	return states
+}
+
+func unusable(ctx context.Context, sources secret.Sources, ref secret.Ref, f provider.CredentialField, mode provider.Mode) string {
+	if _, ok := sources[ref.Scheme]; !ok {
+		return "the keystore's key is not set: set SALLYPORT_KEYSTORE_KEY_FILE or SALLYPORT_KEYSTORE_KEY"
+	}
+	value, err := sources.Read(ctx, ref)
+	if errors.Is(err, secret.ErrNotFound) {
+		return "nothing is stored there"
+	}
+	if err != nil {
+		return err.Error()
+	}
+	if err := config.CheckCredential(f, mode, value.Expose()); err != nil {
+		return err.Error()
+	}
+	return ""
+}
