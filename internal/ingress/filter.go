@@ -88,6 +88,9 @@ func (f *filterConn) Read(p []byte) (int, error) {
 	}
 	for {
 		if fault := f.refusal(); fault != nil {
+			if f.state == readingHead {
+				return 0, io.EOF
+			}
 			return 0, fault
 		}
 		if f.ready > 0 {
@@ -177,7 +180,8 @@ func (f *filterConn) headCut(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return f.answer(&head{}, problem.New(problem.RequestTimeout, "the head did not arrive in time"))
 	}
-	return f.refuse(badFraming("the connection ended inside a head"))
+	f.refuse(badFraming("the connection ended inside a head")) //nolint:errcheck // told as io.EOF
+	return io.EOF
 }
 
 func (f *filterConn) readLength() error {
@@ -276,13 +280,15 @@ func (f *filterConn) fill() error {
 }
 
 // answer writes a reply of our own in place of a message that http.Server will not see.
+// To http.Server the connection then ends: on any other error it would reply as well.
 func (f *filterConn) answer(h *head, p *problem.Error) error {
 	f.server.counts.count(p.Code)
 	reply := f.server.refusalOf(f.info, h, p)
 	if _, err := f.Write(reply); err != nil {
 		return err
 	}
-	return f.refuse(p)
+	f.refuse(p) //nolint:errcheck // told as io.EOF
+	return io.EOF
 }
 
 // Write implements net.Conn. A peer that takes too long for 64 KiB is given up.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -221,21 +220,31 @@ func exchangeRaw(t testing.TB, c net.Conn, sent string) (replies []*reply, close
 	if _, err := io.WriteString(c, sent); err != nil {
 		t.Logf("write: %v", err) // the server may close first; the reply still counts
 	}
-	return readReplies(t, c, 900*time.Millisecond)
+	return readRepliesTo(t, c, sent, 400*time.Millisecond)
 }
 
 // readReplies reads every reply that comes before the server closes or has been silent
-// for quiet.
+// for quiet; the first may take longer.
 func readReplies(t testing.TB, c net.Conn, quiet time.Duration) (replies []*reply, closed bool) {
 	t.Helper()
+	return readRepliesTo(t, c, "", quiet)
+}
+
+// readRepliesTo is readReplies for a request that may be a HEAD.
+func readRepliesTo(t testing.TB, c net.Conn, sent string, quiet time.Duration) (replies []*reply, closed bool) {
+	t.Helper()
 	r := bufio.NewReader(c)
-	for {
-		c.SetReadDeadline(time.Now().Add(quiet))
+	var asked *http.Request
+	if strings.HasPrefix(sent, "HEAD ") {
+		asked = &http.Request{Method: "HEAD"}
+	}
+	for wait := 5 * time.Second; ; wait = quiet {
+		c.SetReadDeadline(time.Now().Add(wait))
 		if _, err := r.Peek(1); err != nil {
 			var n net.Error
 			return replies, !(errors.As(err, &n) && n.Timeout())
 		}
-		resp, err := http.ReadResponse(r, nil)
+		resp, err := http.ReadResponse(r, asked)
 		if err != nil {
 			t.Fatalf("the server wrote something that is not a reply: %v", err)
 		}
@@ -249,5 +258,3 @@ func readReplies(t testing.TB, c net.Conn, quiet time.Duration) (replies []*repl
 
 // request is a head with Host and an empty line, each line ended rightly.
 func request(lines ...string) string { return strings.Join(lines, "\r\n") + "\r\n\r\n" }
-
-var _ = tls.VersionTLS12
