@@ -24,13 +24,19 @@ type head struct {
 
 func (h *head) body() bool { return h.chunked || h.length > 0 }
 
-func (h *head) get(name string) string {
+// only is the value of a field that stands exactly once.
+func (h *head) only(name string) string {
+	value, n := "", 0
 	for _, f := range h.fields {
 		if strings.EqualFold(f.name, name) {
-			return f.value
+			value = f.value
+			n++
 		}
 	}
-	return ""
+	if n != 1 {
+		return ""
+	}
+	return value
 }
 
 // check is the strict front: method, target, host, and what the fields mean together.

@@ -54,7 +54,7 @@ func (s *Server) refusalOf(info *connInfo, h *head, p *problem.Error) []byte {
 	if p.Code != problem.BadFraming && h.host != "" && info.listener.role != roleHTTP {
 		path, _, _ := strings.Cut(h.target, "?")
 		route, _ := s.world.Load().find(info, h.host, path)
-		if origin := h.get("Origin"); route.allowed(origin) {
+		if origin := h.only("Origin"); route.allowed(origin) {
 			allowOrigin(header, origin)
 		}
 	}

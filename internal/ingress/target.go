@@ -67,7 +67,7 @@ func checkPath(path string) *problem.Error {
 		if !ok {
 			return badPath("a percent sign without two hex digits")
 		}
-		if p := checkEncoded(path, i, v); p != nil {
+		if p := checkEncoded(v); p != nil {
 			return p
 		}
 		decoded = append(decoded, v)
@@ -75,6 +75,9 @@ func checkPath(path string) *problem.Error {
 	}
 	if !utf8.Valid(decoded) {
 		return badPath("bytes that are not UTF-8")
+	}
+	if encodedTwice(string(decoded)) {
+		return badPath("a doubly encoded character")
 	}
 	for segment := range strings.SplitSeq(string(decoded), "/") {
 		if segment == "." || segment == ".." {
@@ -84,8 +87,8 @@ func checkPath(path string) *problem.Error {
 	return nil
 }
 
-// checkEncoded judges the byte v that stands percent-encoded at path[i:i+3].
-func checkEncoded(path string, i int, v byte) *problem.Error {
+// checkEncoded judges a byte that stands percent-encoded.
+func checkEncoded(v byte) *problem.Error {
 	switch {
 	case v == '/' || v == '\\':
 		return badPath("an encoded slash or backslash")
@@ -93,12 +96,20 @@ func checkEncoded(path string, i int, v byte) *problem.Error {
 		return badPath("an encoded semicolon")
 	case v < 0x20 || v == 0x7f:
 		return badPath("an encoded control character")
-	case v == '%':
-		if _, twice := unhex(path, i+3); twice {
-			return badPath("a doubly encoded character")
-		}
 	}
 	return nil
+}
+
+// encodedTwice reports whether another decoding would find something to decode.
+func encodedTwice(decoded string) bool {
+	for i := range len(decoded) {
+		if decoded[i] == '%' {
+			if _, ok := unhex(decoded, i+1); ok {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // pathByte is pchar of RFC 3986 §3.3 and the slash, without the semicolon, which some
