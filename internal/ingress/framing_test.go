@@ -32,9 +32,9 @@ type hostile struct {
 func (h hostile) run(t *testing.T, g *gate) {
 	t.Helper()
 	before := g.caller.count()
-	sent := h.sent
-	if !h.open {
-		sent += smuggled
+	sent := h.sent + smuggled
+	if h.open {
+		sent = strings.TrimSuffix(h.sent, "\r\n") + "Connection: close\r\n\r\n"
 	}
 	replies, closed := g.raw(sent)
 	if len(replies) != 1 {
