@@ -14,7 +14,7 @@ func showName(name string) string {
 			digits++
 		}
 	}
-	if len(name) > 64 || digits > 8 || strings.ContainsRune(name, '@') {
+	if name == "" || len(name) > 64 || digits > 8 || strings.ContainsRune(name, '@') {
 		return "of " + strconv.Itoa(len(name)) + " bytes"
 	}
 	return strconv.QuoteToASCII(name)

@@ -18,10 +18,11 @@ const (
 type spot struct {
 	up    *spot
 	name  string
-	index int
+	index int // an element, when it is no member
+	isKey bool
 }
 
-func (s *spot) child(name string) *spot { return &spot{up: s, name: name} }
+func (s *spot) child(name string) *spot { return &spot{up: s, name: name, isKey: true} }
 func (s *spot) at(i int) *spot          { return &spot{up: s, index: i} }
 
 // path writes the place; with every, elements are written [] instead of their index.
@@ -35,9 +36,9 @@ func (s *spot) path(every bool, rename map[string]string) string {
 		name = rename[name]
 	}
 	switch {
-	case name == "" && every:
+	case !s.isKey && every:
 		return head + "[]"
-	case name == "":
+	case !s.isKey:
 		return head + "[" + itoa(s.index) + "]"
 	case !pathName(name) || showName(name)[0] != '"':
 		return head + "{" + showName(name) + "}"
