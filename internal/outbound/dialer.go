@@ -58,6 +58,9 @@ type Dialer struct {
 	own      func() []netip.AddrPort
 	resolver Resolver
 	timeout  time.Duration
+	// last is asked with the address that the kernel is about to be given, after
+	// the policy; nil but in tests, which must not connect to public addresses.
+	last func(netip.AddrPort) error
 }
 
 // NewDialer makes a Dialer.
@@ -197,7 +200,10 @@ func (d *Dialer) connectOne(ctx context.Context, ap netip.AddrPort, left int, pr
 			if err != nil {
 				return problem.Wrap(err, problem.EgressDenied, "the dialled address cannot be read")
 			}
-			return d.Check(dialled, private)
+			if err := d.Check(dialled, private); err != nil || d.last == nil {
+				return err
+			}
+			return d.last(dialled)
 		},
 	}
 	return nd.DialContext(ctx, "tcp", ap.String())
