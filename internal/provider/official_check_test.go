@@ -41,7 +41,7 @@ func (c *checker) checkURL(path string, op tree) {
 	server := c.pack.Servers[fmt.Sprint(extension(op)["server"])]
 	for _, ours := range server.URL {
 		for _, theirs := range c.official.servers {
-			if sameURL(ours+path, strings.TrimSuffix(theirs, "/")+c.official.path) {
+			if sameURL(ours+path, strings.TrimSuffix(strings.TrimSuffix(theirs, "/")+c.official.path, "/")) {
 				return
 			}
 		}
@@ -105,11 +105,21 @@ func (c *checker) checkParams(path string, ours []tree) {
 		}
 		if !slices.ContainsFunc(ours, func(o tree) bool {
 			o = deref(c.ours, o)
-			return o["in"] == in && strings.EqualFold(fmt.Sprint(o["name"]), name) && o["required"] == true
+			return o["in"] == in && strings.EqualFold(fmt.Sprint(o["name"]), name) && (o["required"] == true || differs(o))
 		}) {
 			c.add(in+"."+name, "is required officially and not required in ours")
 		}
 	}
+}
+
+// differs reports whether a parameter of ours says that the official file is wrong about it.
+func differs(p tree) bool {
+	for _, from := range []tree{p, object(p["schema"])} {
+		if note, ok := extension(from)["official"].(string); ok && strings.HasPrefix(note, "differs:") {
+			return true
+		}
+	}
+	return false
 }
 
 func paramSchema(p tree) tree {
