@@ -218,6 +218,9 @@ func headOf(r *http.Request) (*head, *problem.Error) {
 			return h, problem.New(problem.BadFraming, "HTTP/2 has no Transfer-Encoding")
 		}
 	}
+	if len(r.Trailer) > 0 { // http2.Server took the Trailer field away
+		return h, problem.New(problem.BadFraming, "trailers are not accepted")
+	}
 	if r.ContentLength != 0 {
 		h.chunked = true // a body follows, or may
 	}

@@ -105,7 +105,7 @@ func (x *exchange) fail(p *problem.Error) {
 	}
 	h := x.w.Header()
 	problemHeaders(h, p)
-	if p.Code == problem.BadFraming || p.Code == problem.RequestTimeout || x.r.ProtoMajor == 1 && p.Code == problem.BodyTooLarge {
+	if x.r.ProtoMajor == 1 && (p.Code == problem.BadFraming || p.Code == problem.RequestTimeout || p.Code == problem.BodyTooLarge) {
 		h.Set("Connection", "close")
 	}
 	body := p.Document(x.id)
