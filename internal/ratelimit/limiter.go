@@ -59,8 +59,21 @@ func (l *Limiter) Allow(now time.Time, key Key, r Rule) Decision {
 	next, d := judge(t, l.table.find(key), r)
 	if d.Allowed {
 		l.table.put(key, next, t)
+	} else {
+		l.settle(key, r, t)
 	}
 	return d
+}
+
+// settle writes down that a debt was capped at one window, so that a step of the clock
+// back is paid for by one window of waiting and not by the whole step.
+func (l *Limiter) settle(key Key, r Rule, t int64) {
+	if r.passesNothing() {
+		return
+	}
+	if most := t + r.interval()*int64(r.Calls); l.table.find(key) > most {
+		l.table.put(key, most, t)
+	}
 }
 
 // Peek decides like Allow and takes nothing.
@@ -93,6 +106,9 @@ func (l *Limiter) AllowAll(now time.Time, checks []Check) Decision {
 		}
 	}
 	if !worst.Allowed {
+		for _, c := range checks {
+			l.settle(c.Key, c.Rule, t)
+		}
 		return worst
 	}
 	for i, c := range checks {
