@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stripe/stripe-mock/embedded"
@@ -78,22 +79,27 @@ func TestProvidersOwnMockAgrees(t *testing.T) {
 	})
 }
 
+// newStub gives Stripe's mock; it takes long to build and keeps nothing between calls.
 func newStub(t *testing.T) *server.StubServer {
 	t.Helper()
-	spec, err := server.LoadSpec(embedded.OpenAPISpec, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fixtures, err := server.LoadFixtures(embedded.OpenAPIFixtures, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	stub, err := server.NewStubServer(fixtures, spec, true, false)
+	stub, err := buildStub()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return stub
 }
+
+var buildStub = sync.OnceValues(func() (*server.StubServer, error) {
+	spec, err := server.LoadSpec(embedded.OpenAPISpec, "")
+	if err != nil {
+		return nil, err
+	}
+	fixtures, err := server.LoadFixtures(embedded.OpenAPIFixtures, "")
+	if err != nil {
+		return nil, err
+	}
+	return server.NewStubServer(fixtures, spec, true, false)
+})
 
 func askStub(t *testing.T, stub *server.StubServer, op *contract.Operation, args contract.Args) {
 	t.Helper()
