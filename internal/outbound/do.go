@@ -180,7 +180,9 @@ func (r *run) try(ctx context.Context) *try {
 	r.tried++
 	t := r.send(ctx, request, grants)
 	t.mark = mark
-	r.host.breaker.leave(probe, t.failed() || probe && t.err != nil)
+	if probe || !errors.Is(t.err, context.Canceled) { // a caller's leaving says nothing of the host
+		r.host.breaker.leave(probe, t.failed() || probe && t.err != nil)
+	}
 	return t
 }
 
@@ -188,9 +190,6 @@ func (r *run) try(ctx context.Context) *try {
 func (t *try) failed() bool {
 	if t.err == nil {
 		return t.result.Status >= 500
-	}
-	if errors.Is(t.err, context.Canceled) {
-		return false
 	}
 	switch problem.From(t.err).Code {
 	case problem.UpstreamUnreachable, problem.UpstreamTimeout, problem.UpstreamTLS, problem.UpstreamMalformed:

@@ -13,8 +13,7 @@ import (
 // ordinary text in an answer.
 const leastSecret = 8
 
-// needles are one state of a credential in the forms that a search knows. folded
-// ones are looked for in lower-cased text.
+// needles are one state of a credential in the forms that a matcher knows.
 type needles struct {
 	mark   Mark
 	exact  [][]byte
@@ -49,11 +48,16 @@ func (t *Template) remember(values map[string][]byte, mark Mark) error {
 		}
 	}
 	t.recent = keep
+	var exact, folded [][]byte
+	for _, n := range keep {
+		exact, folded = append(exact, n.exact...), append(folded, n.folded...)
+	}
+	t.match = newMatcher(exact, folded)
 	return nil
 }
 
 func (n *needles) add(secret []byte) {
-	lower := bytes.ToLower(secret)
+	lower := toLower(secret)
 	n.folded = append(n.folded, lower, []byte(hex.EncodeToString(secret)))
 	if bytes.IndexByte(lower, ' ') >= 0 { // form encoding
 		n.folded = append(n.folded, bytes.ReplaceAll(lower, []byte(" "), []byte("+")))
@@ -79,9 +83,9 @@ func aligned(enc *base64.Encoding, secret []byte, shift int) []byte {
 // percent-encoding and JSON escapes, in any mixture.
 func (t *Template) Echo(b []byte) bool {
 	t.mu.RLock()
-	recent := t.recent
+	match := t.match
 	t.mu.RUnlock()
-	if len(recent) == 0 || len(b) < leastSecret {
+	if match == nil || len(b) < leastSecret {
 		return false
 	}
 	views := [][]byte{b}
@@ -96,19 +100,7 @@ func (t *Template) Echo(b []byte) bool {
 		}
 	}
 	for _, v := range views {
-		lower := bytes.ToLower(v)
-		for _, n := range recent {
-			if containsAny(v, n.exact) || containsAny(lower, n.folded) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func containsAny(b []byte, list [][]byte) bool {
-	for _, n := range list {
-		if bytes.Contains(b, n) {
+		if match.in(v) {
 			return true
 		}
 	}

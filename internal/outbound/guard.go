@@ -97,13 +97,17 @@ const (
 // minute where there are fewer than ten. The zero budget is ready.
 type budget struct {
 	mu      sync.Mutex
+	start   time.Time
 	slot    int64
 	calls   [budgetSlots]int
 	repeats [budgetSlots]int
 }
 
 func (b *budget) advance() int64 {
-	now := time.Now().UnixNano() / int64(budgetSlot)
+	if b.start.IsZero() {
+		b.start = time.Now()
+	}
+	now := int64(time.Since(b.start) / budgetSlot) // monotonic: a clock that is set changes nothing
 	for n := 0; b.slot < now && n < budgetSlots; n++ {
 		b.slot++
 		b.calls[b.slot%budgetSlots], b.repeats[b.slot%budgetSlots] = 0, 0

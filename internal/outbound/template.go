@@ -55,6 +55,7 @@ type Template struct {
 
 	mu     sync.RWMutex
 	recent []needles // of the last values applied, the newest first
+	match  *matcher  // of all of them
 }
 
 // keptNeedles is how many past values an echo is still looked for.
