@@ -27,7 +27,7 @@ const slots = 256
 
 // arrival is the share of Per after which a sent call is taken to have arrived at
 // the provider even if no answer came yet.
-const arrival = 0.06
+const arrival = 0.08
 
 // Bucket keeps the calls of one credential under one documented limit, whatever
 // way the provider counts (fixed window of any alignment, or sliding). It is safe
@@ -36,9 +36,9 @@ const arrival = 0.06
 // A call counts from the moment it is granted until Per after it arrived at the
 // provider. When it arrived is not known exactly, but it was before the answer
 // came: so a call counts until Per after its answer, or, where answers are slow,
-// until Per·1.06 after its last byte was written. Whatever window of length Per
+// until Per·1.08 after its last byte was written. Whatever window of length Per
 // the provider looks at, all its calls were then counted here at one moment. What
-// this costs is at most 6 % of the limit (and one slot of 256).
+// this costs is at most 8 % of the limit (and one slot of 256).
 type Bucket struct {
 	limit    int // calls per window; 0: none
 	window   time.Duration

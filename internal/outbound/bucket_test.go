@@ -92,7 +92,7 @@ func TestBucketStaysUnderTheLimit(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				windows := 6
+				windows := scaled(6, 60)
 				long := time.Duration(windows) * test.limit.Per
 				seen, refused := push(t, NewBucket(test.limit), 3*test.limit.Calls/test.limit.Per.Seconds(), long, test.latency)
 				limit := int(test.limit.Calls)
@@ -230,7 +230,7 @@ func TestBucketOfPartsOfACall(t *testing.T) {
 
 // The same over the real wire, with a provider that enforces its limit.
 func TestLimitOverTheWire(t *testing.T) {
-	const limit, window, windows = 60, time.Second, 2
+	const limit, window, windows = 120, 2 * time.Second, 2
 	var seen arrivals
 	u := handling(t, func(w http.ResponseWriter, r *http.Request) { seen.add(time.Now()) })
 	h := to(t, u, nil)

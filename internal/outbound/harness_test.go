@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -214,6 +215,14 @@ func bearer(t testing.TB, value string) *Template {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// scaled is n, or more where the long form of the tests was asked for.
+func scaled(n, torture int) int {
+	if os.Getenv("SALLYPORT_TORTURE") == "1" {
+		return torture
+	}
+	return n
 }
 
 func lines(s ...string) string { return strings.Join(s, "\r\n") }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -180,10 +181,12 @@ func TestResponseQueuePoisoning(t *testing.T) {
 	}
 	for name, answer := range ways {
 		t.Run(name, func(t *testing.T) {
+			poisoned := make(chan struct{}, 10)
 			u := rawUpstream(t, func(u *upstream, c net.Conn) {
 				br := bufio.NewReader(c)
 				for u.read(br) {
 					answer(c)
+					poisoned <- struct{}{}
 				}
 			})
 			h := to(t, u, nil)
@@ -195,7 +198,8 @@ func TestResponseQueuePoisoning(t *testing.T) {
 				if string(res.Body) != "clean" {
 					t.Fatalf("a call was answered with %q", res.Body)
 				}
-				time.Sleep(10 * time.Millisecond)
+				<-poisoned
+				time.Sleep(time.Millisecond)
 			}
 			if u.conns != 5 {
 				t.Errorf("%d connections for 5 calls; a poisoned one was used again", u.conns)
@@ -205,28 +209,28 @@ func TestResponseQueuePoisoning(t *testing.T) {
 }
 
 func TestConnectionIsReusedAndReplaced(t *testing.T) {
-	stop := make(chan struct{}, 1)
+	var n atomic.Int64
+	closed := make(chan struct{}, 1)
 	u := rawUpstream(t, func(u *upstream, c net.Conn) {
 		br := bufio.NewReader(c)
 		for u.read(br) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-			select {
-			case <-stop:
+			if n.Add(1) == 5 {
+				c.Close()
+				closed <- struct{}{}
 				return
-			default:
 			}
 		}
 	})
 	h := to(t, u, nil)
 	call := &Call{Method: http.MethodPost, Path: "/send"}
 	for i := range 10 {
-		if i == 5 {
-			stop <- struct{}{}
-		}
 		if _, err := h.Do(t.Context(), call); err != nil {
 			t.Fatalf("call %d: %v", i, err)
 		}
-		time.Sleep(10 * time.Millisecond) // the provider's close arrives
+		if i == 4 {
+			<-closed
+		}
 	}
 	if u.conns != 2 {
 		t.Errorf("%d connections, want 2: one until the provider closed it, one after", u.conns)

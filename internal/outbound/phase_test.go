@@ -93,7 +93,7 @@ func TestResetsAreNamed(t *testing.T) {
 			u := rawUpstream(t, func(u *upstream, c net.Conn) {
 				if u.read(bufio.NewReader(c)) {
 					_, _ = io.WriteString(c, test.before)
-					time.Sleep(20 * time.Millisecond)
+					time.Sleep(200 * time.Millisecond) // what was written is read first
 					reset(c)
 				}
 			})

@@ -301,7 +301,7 @@ func TestNoCredentialNothingSent(t *testing.T) {
 // A storm of 503s: the provider sees at most 1.1 times what the callers asked for,
 // with the breaker far less, and not more than one probe a second.
 func TestStorm(t *testing.T) {
-	const calls = 400
+	calls := scaled(400, 20000)
 	u, n := scripted(t, step{status: 503})
 	storm := func(h *Host) (refusals int64) {
 		var refused atomic.Int64
@@ -324,13 +324,13 @@ func TestStorm(t *testing.T) {
 	}
 	never := func(c *HostConfig) { quick(nil)(c); c.Breaker.Least = 1 << 30 }
 	storm(to(t, u, never))
-	if got := n.Load(); got < calls || got > calls*11/10 {
+	if got := n.Load(); got < int64(calls) || got > int64(calls*11/10) {
 		t.Errorf("budget alone: the provider saw %d requests for %d calls", got, calls)
 	}
 	n.Store(0)
 	began := time.Now()
 	refused := storm(to(t, u, quick(nil)))
-	if got, most := n.Load(), int64(40+time.Since(began)/time.Second); got > most || refused < calls-most {
+	if got, most := n.Load(), int64(40+time.Since(began)/time.Second); got > most || refused < int64(calls)-most {
 		t.Errorf("with the breaker: the provider saw %d requests (at most %d), %d calls were held back", got, most, refused)
 	}
 }
@@ -343,7 +343,7 @@ func TestRecovery(t *testing.T) {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})
-	h := to(t, u, func(c *HostConfig) { c.Breaker = Breaker{Least: 5, Probe: 50 * time.Millisecond} })
+	h := to(t, u, func(c *HostConfig) { c.Breaker = Breaker{Least: 5, Probe: 500 * time.Millisecond} })
 	for range 20 {
 		_, _ = h.Do(t.Context(), get("/"))
 	}
@@ -351,7 +351,7 @@ func TestRecovery(t *testing.T) {
 		t.Fatalf("a failing host answered %v", err)
 	}
 	well.Store(true)
-	time.Sleep(60 * time.Millisecond)
+	time.Sleep(600 * time.Millisecond)
 	for range 20 {
 		if _, err := h.Do(t.Context(), get("/")); err != nil {
 			t.Fatal(err)
@@ -373,7 +373,7 @@ func TestHangingHostIsContained(t *testing.T) {
 	fine, _ := scripted(t, step{status: 200})
 	h := to(t, hung, func(c *HostConfig) {
 		c.Capacity = Capacity{Concurrent: 4, Queue: 4, Wait: 20 * time.Millisecond}
-		c.Timeouts.Header = 300 * time.Millisecond
+		c.Timeouts.Header = time.Second
 	})
 	other := to(t, fine, nil)
 	var overloaded, timedOut atomic.Int64
@@ -395,11 +395,11 @@ func TestHangingHostIsContained(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if took := time.Since(began); took > 200*time.Millisecond {
+	if took := time.Since(began); took > time.Second {
 		t.Errorf("20 calls of another host took %s", took)
 	}
 	wg.Wait()
-	if overloaded.Load() != 36 || timedOut.Load() != 4 {
-		t.Errorf("%d overloaded, %d timed out; want 36 and 4", overloaded.Load(), timedOut.Load())
+	if timedOut.Load() < 4 || overloaded.Load() < 20 || timedOut.Load()+overloaded.Load() != 40 {
+		t.Errorf("%d overloaded, %d timed out; want about 36 and 4", overloaded.Load(), timedOut.Load())
 	}
 }
