@@ -22,25 +22,24 @@ type pool struct {
 	closed bool
 }
 
-// get finds an idle connection that is still open and silent.
+// get finds an idle connection that is still open and silent, and has not been
+// idle for longer than atMost.
 func (p *pool) get(atMost time.Duration) *conn {
-	for {
-		c := p.pop()
-		if c == nil {
-			return nil
-		}
-		if time.Since(c.free) <= atMost && c.silent() {
+	for c := p.pop(atMost); c != nil; c = p.pop(atMost) {
+		if c.silent() {
 			return c
 		}
 		c.close()
 	}
+	return nil
 }
 
-func (p *pool) pop() *conn {
+// pop takes the most recently used; if that one is too old, all are.
+func (p *pool) pop(atMost time.Duration) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := len(p.idle)
-	if n == 0 {
+	if n == 0 || time.Since(p.idle[n-1].free) > atMost {
 		return nil
 	}
 	c := p.idle[n-1]

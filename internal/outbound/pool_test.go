@@ -27,6 +27,9 @@ func TestPoolClosesWhatIsIdle(t *testing.T) {
 		second, secondClosed := piped()
 		p.put(second)
 		time.Sleep(6 * time.Second)
+		if p.pop(onceIdle) != nil {
+			t.Error("a connection idle for 6 s is given to a call that cannot be repeated")
+		}
 		if !firstClosed() || secondClosed() {
 			t.Error("after 30 s of the first: want it closed and the second open")
 		}
@@ -34,7 +37,7 @@ func TestPoolClosesWhatIsIdle(t *testing.T) {
 		if !secondClosed() {
 			t.Error("the second was never closed")
 		}
-		if p.pop() != nil {
+		if p.pop(time.Hour) != nil {
 			t.Error("a closed connection is still in the pool")
 		}
 		third, thirdClosed := piped()
