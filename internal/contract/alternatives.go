@@ -81,6 +81,9 @@ func (w *walker) try(candidates []*Schema, v any, see *lens) (fits []*Schema, be
 			fits = append(fits, c)
 		}
 	}
+	if !w.reply && strays > 0 && len(fits) > 1 {
+		fits = fits[:1] // names of several alternatives must not add up
+	}
 	return fits, best
 }
 

@@ -17,7 +17,7 @@ type Document struct {
 // the engine does not enforce is a fault, so that no rule of a contract is silently
 // without effect.
 func Load(name string, data []byte) (*Document, error) {
-	l := &loader{name: name, schemas: map[schemaKey]*Schema{}}
+	l := newLoader(name)
 	root, err := readJSON(data, true)
 	if err != nil {
 		return nil, l.broken(err)

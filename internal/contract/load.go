@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,8 @@ type loader struct {
 	faults  []error
 	schemas map[schemaKey]*Schema
 	later   []wrapper // references with annotations beside them
+	// patterns are shared: a contract uses few different ones, many times.
+	patterns map[string]*regexp.Regexp
 }
 
 // schemaKey: one schema text is compiled once for requests and once for answers,
@@ -25,6 +28,10 @@ type loader struct {
 type schemaKey struct {
 	node    *object
 	request bool
+}
+
+func newLoader(name string) *loader {
+	return &loader{name: name, schemas: map[schemaKey]*Schema{}, patterns: map[string]*regexp.Regexp{}}
 }
 
 func (l *loader) broken(err error) error { return fmt.Errorf("load contract %s: %w", l.name, err) }
@@ -39,7 +46,10 @@ func (l *loader) fault(at, format string, args ...any) {
 }
 
 func point(at, key string) string {
-	return at + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+	if strings.ContainsAny(key, "~/") {
+		key = strings.ReplaceAll(strings.ReplaceAll(key, "~", "~0"), "/", "~1")
+	}
+	return at + "/" + key
 }
 
 // keys refuses members that the engine does not know.
@@ -183,7 +193,7 @@ func (l *loader) target(ref, at string) *object {
 			v = nil
 			break
 		}
-		v = o.values[strings.NewReplacer("~1", "/", "~0", "~").Replace(step)]
+		v = o.values[strings.ReplaceAll(strings.ReplaceAll(step, "~1", "/"), "~0", "~")]
 	}
 	o, ok := v.(*object)
 	if !ok {

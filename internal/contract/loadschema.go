@@ -23,6 +23,8 @@ type rules struct {
 	secret bool
 	// anything: no rule at all, every value is known in full.
 	anything bool
+	// listed: only const or enum decide, so that a value that fits is known in full.
+	listed bool
 	// neutral: says nothing about an object's members of its own.
 	neutral bool
 }
@@ -56,7 +58,7 @@ func (l *loader) schema(v any, at string, request bool) *Schema {
 	o, ok := v.(*object)
 	if !ok {
 		if v == true {
-			return &Schema{rules: rules{anything: true}}
+			return &Schema{rules: rules{anything: true, neutral: true}}
 		}
 		l.fault(at, "found %s; write a schema object", kind(v))
 		return &Schema{}
@@ -165,8 +167,9 @@ func (l *loader) compile(s *Schema, o *object, at string, request bool) {
 	s.OneOf = l.parts(o, at, "oneOf", request)
 	l.annotation(o, at).mark(s)
 	s.rules.neutral = s.Properties == nil && s.Additional == nil
-	s.rules.anything = s.rules.neutral && len(s.AllOf)+len(s.AnyOf)+len(s.OneOf)+len(s.Required) == 0 &&
-		s.rules.types == 0 && s.Enum == nil && !s.HasConst
+	untyped := s.rules.neutral && len(s.AllOf)+len(s.AnyOf)+len(s.OneOf)+len(s.Required) == 0 && s.rules.types == 0
+	s.rules.listed = untyped && (s.Enum != nil || s.HasConst)
+	s.rules.anything = untyped && !s.rules.listed
 }
 
 func (l *loader) parts(o *object, at, key string, request bool) []*Schema {
@@ -216,12 +219,15 @@ func (l *loader) pattern(s *Schema, o *object, at string) {
 		l.fault(point(at, "pattern"), "longer than %d bytes", maxPattern)
 		return
 	}
-	re, err := regexp.Compile(s.Pattern)
-	if err != nil {
-		l.fault(point(at, "pattern"), "not an RE2 expression: %v", err)
-		return
+	if l.patterns[s.Pattern] == nil {
+		re, err := regexp.Compile(s.Pattern)
+		if err != nil {
+			l.fault(point(at, "pattern"), "not an RE2 expression: %v", err)
+			return
+		}
+		l.patterns[s.Pattern] = re
 	}
-	s.rules.pattern = re
+	s.rules.pattern = l.patterns[s.Pattern]
 }
 
 func (l *loader) bounds(s *Schema, o *object, at string) {
@@ -274,7 +280,7 @@ func (l *loader) members(s *Schema, o *object, at string, request bool) {
 	case bool:
 		s.Closed = !v
 		if v {
-			s.Additional = &Schema{rules: rules{anything: true}}
+			s.Additional = &Schema{rules: rules{anything: true, neutral: true}}
 		}
 	default:
 		s.Additional = l.schema(v, point(at, "additionalProperties"), request)

@@ -69,7 +69,7 @@ func free(parts []*Schema) bool {
 		if !p.rules.neutral && !p.rules.anything {
 			return false
 		}
-		open = open || p.rules.anything
+		open = open || p.rules.anything || p.rules.listed
 	}
 	return open
 }

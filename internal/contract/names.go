@@ -42,7 +42,7 @@ func nearest(name string, allowed []string) string {
 
 // flat compares amountReceived, amount-received and amount_received as equal.
 func flat(s string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(s))
+	return strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(s, "_", ""), "-", ""))
 }
 
 // distance is the Levenshtein distance in bytes.

@@ -59,7 +59,7 @@ func mask(ss []*Schema, v any) any {
 		for name := range v {
 			kids, _ := members(parts, name)
 			if len(kids) == 0 && free(parts) {
-				kids = parts
+				kids = openBelow
 			}
 			if len(kids) == 0 && !pathName(name) {
 				name = maskedUnknown
@@ -72,7 +72,7 @@ func mask(ss []*Schema, v any) any {
 	case []any:
 		items := elements(parts)
 		if len(items) == 0 && free(parts) {
-			items = parts
+			items = openBelow
 		}
 		out := make([]any, len(v))
 		for i := range v {

@@ -166,7 +166,7 @@ func (w *walker) object(parts []*Schema, m map[string]any, at *spot, see *lens, 
 	for _, name := range orderKeys(known, m) {
 		kids, listed := members(parts, name)
 		if open && len(kids) == 0 {
-			kids = parts
+			kids = openBelow
 		}
 		if len(kids) == 0 || !listed && name == "__proto__" {
 			w.unknown(at, name, known)
@@ -189,6 +189,9 @@ func (w *walker) object(parts []*Schema, m map[string]any, at *spot, see *lens, 
 	w.required(parts, m, at, see)
 	return out, see != nil
 }
+
+// openBelow is the schema of what lies below a place that allows anything.
+var openBelow = []*Schema{{rules: rules{anything: true, neutral: true}}}
 
 // unlisted hides values of a map in faults: its owner chose what stands there. It is
 // no mark of a contract.
@@ -256,7 +259,7 @@ func (w *walker) array(parts []*Schema, list []any, at *spot, see *lens, hide Se
 		}
 	}
 	if len(items) == 0 {
-		items = parts // only where anything is allowed: Load refuses an array without items
+		items = openBelow // Load refuses an array without items
 		if !free(parts) {
 			return nil, false
 		}
