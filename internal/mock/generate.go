@@ -223,6 +223,8 @@ func kind(s *contract.Schema) string {
 		return "object"
 	case s.Items != nil:
 		return "array"
+	case s.Nullable: // the schema of null itself: it has no other type
+		return "null"
 	}
 	return "string"
 }

@@ -144,7 +144,10 @@ func (c *Catalog) load(id string) (*Pack, error) {
 // parsePack reads pack.json: unknown and repeated keys are refused, because a misspelt
 // rule would otherwise silently be no rule.
 func parsePack(data []byte) (*Pack, error) {
-	if err := checkKeys(json.NewDecoder(bytes.NewReader(data))); err != nil {
+	switch err := checkKeys(json.NewDecoder(bytes.NewReader(data))); {
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, errors.New("the text ends before its closing brace")
+	case err != nil:
 		return nil, err
 	}
 	d := json.NewDecoder(bytes.NewReader(data))

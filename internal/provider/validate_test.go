@@ -26,6 +26,7 @@ func spoilt(t *testing.T, change func(pack tree)) error {
 // smallContract has the operations that the pack of Stripe names, and little else.
 const smallContract = `{"openapi": "3.1.0", "info": {"title": "x", "version": "1"}, "paths": {
  "/v1/payment_intents": {"post": ` + smallOperation + `"create-payment-intent"}},
+ "/v1/payment_intents/update": {"post": ` + smallOperation + `"update-payment-intent"}},
  "/v1/payment_intents/confirm": {"post": ` + smallOperation + `"confirm-payment-intent"}},
  "/v1/payment_intents/capture": {"post": ` + smallOperation + `"capture-payment-intent"}},
  "/v1/payment_intents/cancel": {"post": ` + smallOperation + `"cancel-payment-intent"}}}}`
@@ -154,7 +155,7 @@ func TestPackFileIsStrict(t *testing.T) {
 		{"repeated key", strings.Replace(pack, `"name": "Stripe",`, `"name": "Stripe", "name": "Strive",`, 1), contract, `the key "name" stands twice`},
 		{"repeated key inside", strings.Replace(pack, `"scope": "account",`, `"scope": "account", "scope": "object",`, 1), contract, `the key "scope" stands twice`},
 		{"more text", pack + "{}", contract, "more text after the closing brace"},
-		{"half a file", pack[:len(pack)/2], contract, "unexpected"},
+		{"half a file", pack[:len(pack)/2], contract, "ends before its closing brace"},
 		{"broken contract", pack, `{"openapi": "3.1.0"`, "stripe/contract.json"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
