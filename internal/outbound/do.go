@@ -144,17 +144,26 @@ func (r *run) try(ctx context.Context) *try {
 	if err != nil {
 		return &try{err: err, own: true}
 	}
+	t := r.guarded(ctx, request, grants)
+	t.mark = mark
+	return t
+}
+
+// guarded sends if the breaker lets it, and tells the breaker how it went, also
+// when something panics: a probe that is never settled would hold the host for ever.
+func (r *run) guarded(ctx context.Context, request *Request, grants grants) (t *try) {
 	probe, ok := r.host.breaker.enter()
 	if !ok {
 		return &try{err: heldBack(time.Second), own: true}
 	}
+	defer func() {
+		left := t != nil && errors.Is(t.err, context.Canceled) // a caller's leaving says nothing of the host
+		if probe || !left {
+			r.host.breaker.leave(probe, t == nil || t.failed() || probe && t.err != nil)
+		}
+	}()
 	r.tried++
-	t := r.send(ctx, request, grants)
-	t.mark = mark
-	if probe || !errors.Is(t.err, context.Canceled) { // a caller's leaving says nothing of the host
-		r.host.breaker.leave(probe, t.failed() || probe && t.err != nil)
-	}
-	return t
+	return r.send(ctx, request, grants)
 }
 
 // failed reports whether the attempt speaks against the host's health.

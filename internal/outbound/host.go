@@ -220,5 +220,9 @@ func (b Breaker) filled() Breaker {
 	return Breaker{Rate: cmp.Or(b.Rate, 0.5), Least: cmp.Or(b.Least, 20), Window: cmp.Or(b.Window, 10*time.Second), Probe: cmp.Or(b.Probe, time.Second)}
 }
 
+// HeldBack tells for how long the breaker will let nothing through: 0 while the
+// host is well or may be probed. It is for status pages and metrics.
+func (h *Host) HeldBack() time.Duration { return h.breaker.closedFor() }
+
 // Close drops the idle connections and keeps no new ones; calls in progress end by themselves.
 func (h *Host) Close() { h.pool.close() }
