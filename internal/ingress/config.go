@@ -2,7 +2,6 @@ package ingress
 
 import (
 	"context"
-	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -38,7 +37,8 @@ type TLS struct {
 	Auto *Auto
 }
 
-// Auto is how to get certificates by ACME (RFC 8555).
+// Auto is how to get certificates by ACME (RFC 8555), by tls-alpn-01 on the listeners of
+// Config and by http-01 on Config.HTTP. Turning it on accepts the CA's terms.
 type Auto struct {
 	// Email is the account's contact; may be empty.
 	Email string
@@ -49,12 +49,11 @@ type Auto struct {
 	// Client makes the requests to the CA; it must be bound to outbound's
 	// infrastructure policy. Required.
 	Client *http.Client
-	// Roots verify the chain of issued certificates in tests; nil: it is not checked
-	// beyond what the CA returned.
-	Roots *x509.CertPool
 	// RenewalRatio is the share of a certificate's life that is left when it is
 	// renewed; 0: a third.
 	RenewalRatio float64
+	// RenewCheck is how often lives are looked at; 0: 10 minutes.
+	RenewCheck time.Duration
 }
 
 // Behind names the peers that may say who the client is.

@@ -23,7 +23,13 @@ import (
 	"sallyport/internal/site"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// certmagic's lock files are watched by a sleeper that ends within 5 seconds.
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),
+		goleak.IgnoreAnyFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"),
+	)
+}
 
 // fakeCaller stands for the pipeline. Like it, it reads the body before it does anything
 // that a provider would notice; only then is a call performed.
@@ -193,6 +199,10 @@ func startGate(t testing.TB, change ...func(*Config, *World)) *gate {
 	t.Cleanup(func() {
 		if err := g.stop(); err != nil {
 			t.Error(err)
+		}
+		if t.Failed() {
+			text := g.log.String()
+			t.Logf("log: %s", text[:min(len(text), 4000)])
 		}
 	})
 	return g
