@@ -40,9 +40,6 @@ type pebble struct {
 // certificate lives, in seconds.
 func startPebble(t *testing.T, httpPort, tlsPort int, life uint64) pebble {
 	t.Helper()
-	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
-	t.Setenv("PEBBLE_WFE_NONCEREJECT", "15")
-	t.Setenv("PEBBLE_AUTHZREUSE", "0")
 	quiet := log.New(io.Discard, "", 0)
 	store := db.NewMemoryStore()
 	authority := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: life}})
@@ -157,6 +154,7 @@ func serialOf(t *testing.T, address, name, not string, roots *x509.CertPool) str
 // new host into a running server, and find all of it again after a restart without
 // asking the CA.
 func TestAutomaticHTTPS(t *testing.T) {
+	t.Parallel()
 	address, folder := freePort(t), filepath.Join(t.TempDir(), "acme")
 	p := startPebble(t, 1, portOf(t, address), 6)
 	config := func(c *Config, _ *World) {
@@ -197,6 +195,7 @@ func TestAutomaticHTTPS(t *testing.T) {
 // TestChallengeOverHTTP: http-01 is answered on the http port, for the open challenge
 // alone, and a restart uses what lies in the folder.
 func TestChallengeOverHTTP(t *testing.T) {
+	t.Parallel()
 	address, plain, folder := freePort(t), freePort(t), filepath.Join(t.TempDir(), "acme")
 	p := startPebble(t, portOf(t, plain), 1, 3600) // tls-alpn-01 would go to a dead port
 	config := func(c *Config, _ *World) {
@@ -221,6 +220,7 @@ func TestChallengeOverHTTP(t *testing.T) {
 }
 
 func TestAutoRefusesPrivateNames(t *testing.T) {
+	t.Parallel()
 	for _, h := range []string{"localhost", "10.0.0.1", "gw.internal", "*.gw.test", "127.0.0.1"} {
 		c := Config{TLS: TLS{Auto: &Auto{Storage: t.TempDir(), Client: http.DefaultClient}}}
 		if _, err := newAuto(c, []string{h}); err == nil || !strings.Contains(err.Error(), h) {

@@ -25,6 +25,7 @@ func varies(r *reply) bool {
 // TestForeignOrigins is security reference §5.6: none of these gets a CORS header, on
 // any route, with or without a site key, and none performs anything.
 func TestForeignOrigins(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	for _, row := range []struct {
 		name, origin string
@@ -99,6 +100,7 @@ func noCORS(t *testing.T, what string, r *reply) {
 // TestAllowedOrigin: a page of the site gets its exact origin back, never credentials,
 // on success and on every kind of error.
 func TestAllowedOrigin(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	origin := "Origin: https://example.com"
 	bearer := "Authorization: Bearer t"
@@ -151,6 +153,7 @@ func TestAllowedOrigin(t *testing.T) {
 
 // TestPreflight: answered here, 204, with what was asked for and no more.
 func TestPreflight(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	for _, row := range []struct {
 		name    string
@@ -196,6 +199,7 @@ func TestPreflight(t *testing.T) {
 
 // TestCrossSiteForgery: what a browser says about a request must fit together.
 func TestCrossSiteForgery(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	good, bearer := "Origin: https://example.com", "Authorization: Bearer t"
 	for _, row := range []struct {

@@ -20,6 +20,7 @@ import (
 )
 
 func TestSession(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	origin := "Origin: https://example.com"
 	r := one(t, g, "POST /session HTTP/1.1", hostH, origin)
@@ -72,6 +73,7 @@ func TestSession(t *testing.T) {
 }
 
 func TestScriptKeysHealth(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	r := one(t, g, "GET /client.js HTTP/1.1", hostH)
 	if r.body != "export const site = 'shop'\n" || r.Header.Get("Cross-Origin-Resource-Policy") != "cross-origin" ||
@@ -105,6 +107,7 @@ func TestScriptKeysHealth(t *testing.T) {
 }
 
 func TestReadyAndPanic(t *testing.T) {
+	t.Parallel()
 	g := startGate(t, func(c *Config, w *World) {
 		c.Ready = func(context.Context) error { return errors.New("CANARY disk full") }
 	})
@@ -127,6 +130,7 @@ func TestReadyAndPanic(t *testing.T) {
 
 // TestClientAddress: only named peers may say who the client is.
 func TestClientAddress(t *testing.T) {
+	t.Parallel()
 	behind := Behind{From: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}, Header: "X-Forwarded-For"}
 	forwarded := Behind{From: behind.From, Header: "Forwarded"}
 	for _, row := range []struct {
@@ -172,6 +176,7 @@ func TestClientAddress(t *testing.T) {
 
 // TestPlainPort: calls are refused, never redirected; pages are.
 func TestPlainPort(t *testing.T) {
+	t.Parallel()
 	g := startGate(t, func(c *Config, _ *World) { c.HTTP = "127.0.0.1:0" })
 	for _, row := range []struct {
 		name     string
@@ -214,6 +219,7 @@ func TestPlainPort(t *testing.T) {
 
 // TestOwnHostAndPort: the provider's paths start at the root, and nothing else is there.
 func TestOwnHostAndPort(t *testing.T) {
+	t.Parallel()
 	own := freePort(t)
 	sites := testSites(t)
 	sites[1].Connections["sms"].ServedAt = []string{own}
@@ -292,6 +298,7 @@ func freePort(t *testing.T) string {
 
 // TestSnapshotClashes: names that two owners claim are an error at load.
 func TestSnapshotClashes(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name   string
 		change func(w *World)
@@ -332,6 +339,7 @@ func TestSnapshotClashes(t *testing.T) {
 
 // TestSlowClients: each phase has its time, and what is not honest is cut.
 func TestSlowClients(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	for _, row := range []struct {
 		name   string
@@ -372,6 +380,7 @@ func TestSlowClients(t *testing.T) {
 
 // TestSlowSecondHead: the time of a head counts on a kept connection too.
 func TestSlowSecondHead(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	c, err := net.Dial("tcp", g.PublicAddr().String())
 	if err != nil {
@@ -388,6 +397,7 @@ func TestSlowSecondHead(t *testing.T) {
 
 // TestSlowReader: a client that does not take its reply is given up.
 func TestSlowReader(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	g.caller.answer = func(*egress.Call) *egress.Answer {
 		return &egress.Answer{Status: 200, Header: http.Header{}, Body: make([]byte, 16<<20)}
@@ -410,6 +420,7 @@ func TestSlowReader(t *testing.T) {
 
 // TestClientGone: a client that goes away cancels its call.
 func TestClientGone(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	canceled, called := make(chan struct{}), make(chan struct{})
 	g.caller.answer = nil
@@ -446,6 +457,7 @@ func (w *waitingCaller) Call(ctx context.Context, _ *egress.Call) *egress.Answer
 
 // TestConnectionBounds: a prefix cannot take all places, a named proxy is exempt.
 func TestConnectionBounds(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name   string
 		limits Limits
@@ -482,6 +494,7 @@ func TestConnectionBounds(t *testing.T) {
 // TestDrain: requests in flight end well, new ones are not taken, and what is over the
 // deadline is counted.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	g := startGate(t, func(c *Config, _ *World) { c.Limits.Drain = 600 * time.Millisecond })
 	release := make(chan struct{})
 	entered := make(chan struct{}, 2)

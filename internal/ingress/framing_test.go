@@ -71,6 +71,7 @@ func (h hostile) run(t *testing.T, g *gate) {
 
 // TestFraming is security reference §5.1: every row refused, closed, nothing executed.
 func TestFraming(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	chunked := func(body string, more ...string) string {
 		return request(append([]string{post, hostH, "Transfer-Encoding: chunked"}, more...)...) + body
@@ -158,6 +159,7 @@ func TestFraming(t *testing.T) {
 
 // TestShortBody: a body that stops or ends early is never a performed call.
 func TestShortBody(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	for _, row := range []struct {
 		name  string
@@ -196,6 +198,7 @@ func TestShortBody(t *testing.T) {
 // TestPipelining: two requests in one packet are two calls in order, with bodies of
 // either framing between them, and a refusal of the second comes after the first reply.
 func TestPipelining(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	chunked := request(post, hostH, "Transfer-Encoding: chunked") + "3\r\none\r\n0\r\n\r\n"
 	length := request(post, hostH, "Content-Length: 3") + "two"
@@ -219,6 +222,7 @@ func TestPipelining(t *testing.T) {
 
 // TestBytewise: the same requests, one byte at a time, give the same answers.
 func TestBytewise(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	c, err := net.Dial("tcp", g.PublicAddr().String())
 	if err != nil {

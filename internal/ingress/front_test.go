@@ -12,6 +12,7 @@ import (
 // TestTargetHostMethodHeaders is security reference §5.2 with API5's methods and §5.6's
 // cache deception: every row refused before the pipeline.
 func TestTargetHostMethodHeaders(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	target := func(path string) string { return request("GET "+path+" HTTP/1.1", hostH) }
 	api := func(path string) string { return target("/api/payments" + path) }
@@ -131,6 +132,7 @@ func TestTargetHostMethodHeaders(t *testing.T) {
 
 // TestHonestTargets: what providers and SDKs really send passes, unchanged.
 func TestHonestTargets(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	for _, row := range []struct{ name, target, path, query string }{
 		{"brackets in query", "/api/payments/v1/x?expand[]=a&expand[0]=b", "/v1/x", "expand[]=a&expand[0]=b"},
@@ -160,6 +162,7 @@ func TestHonestTargets(t *testing.T) {
 // TestHeadersThatThePipelineNeverSees: hop-by-hop fields, what only a proxy may say,
 // ranges and cookies are taken out (§5.2 spoofing, §5.6 unkeyed headers and Range).
 func TestHeadersThatThePipelineNeverSees(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	gone := []string{
 		"X-Forwarded-For: 10.0.0.1", "X-Forwarded-Host: evil.test", "X-Forwarded-Scheme: http", "X-Forwarded-Proto: http",
@@ -192,6 +195,7 @@ func TestHeadersThatThePipelineNeverSees(t *testing.T) {
 // TestAnswersCannotSpeakForTheEdge: what an answer says about CORS, cookies, caching and
 // framing is dropped, whoever wrote it.
 func TestAnswersCannotSpeakForTheEdge(t *testing.T) {
+	t.Parallel()
 	g := startGate(t)
 	g.caller.answer = func(*egress.Call) *egress.Answer {
 		return &egress.Answer{Status: 201, Body: []byte("{}"), Header: http.Header{

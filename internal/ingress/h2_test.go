@@ -108,6 +108,7 @@ func (c *h2Client) outcome(id uint32) string {
 
 // TestHTTP2Requests is security reference §5.5, requests: none reaches the pipeline.
 func TestHTTP2Requests(t *testing.T) {
+	t.Parallel()
 	g, pool := startTLSGate(t)
 	const rst = "RST PROTOCOL_ERROR"
 	replace := func(name, value string) []string {
@@ -212,6 +213,7 @@ func small(n int) (out []string) {
 }
 
 func TestHTTP2Honest(t *testing.T) {
+	t.Parallel()
 	g, pool := startTLSGate(t)
 	client := &http.Client{Transport: &http2.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "gw.test"},
 		DialTLSContext: func(_ context.Context, network, _ string, c *tls.Config) (net.Conn, error) {
@@ -240,6 +242,7 @@ func TestHTTP2Honest(t *testing.T) {
 // TestHTTP2Floods is security reference §5.5, frames: each ends the connection, and the
 // pipeline sees no more than the streams that were allowed.
 func TestHTTP2Floods(t *testing.T) {
+	t.Parallel()
 	var ping [8]byte
 	for _, row := range []struct {
 		name  string
@@ -322,6 +325,7 @@ func (c *h2Client) drain() string {
 
 // TestHPACKBomb: a block that grows to megabytes is refused by its decoded size.
 func TestHPACKBomb(t *testing.T) {
+	t.Parallel()
 	g, pool := startTLSGate(t)
 	c := newH2(t, g, pool)
 	var b bytes.Buffer
@@ -343,6 +347,7 @@ func TestHPACKBomb(t *testing.T) {
 
 // TestStreamBound: more than 100 open streams are refused one by one.
 func TestStreamBound(t *testing.T) {
+	t.Parallel()
 	g, pool := startTLSGate(t)
 	c := newH2(t, g, pool)
 	for range 1000 {
@@ -366,6 +371,7 @@ func TestStreamBound(t *testing.T) {
 
 // TestWindowStall: a client that never opens its window does not hold a stream for ever.
 func TestWindowStall(t *testing.T) {
+	t.Parallel()
 	g, pool := startTLSGate(t, func(c *Config, _ *World) { c.Limits.Reply = 600 * time.Millisecond })
 	g.caller.answer = func(*egress.Call) *egress.Answer {
 		return &egress.Answer{Status: 200, Header: http.Header{}, Body: make([]byte, 1<<20)}
@@ -383,6 +389,7 @@ func TestWindowStall(t *testing.T) {
 
 // TestHTTP2Drain: GOAWAY first, and the stream in flight ends well.
 func TestHTTP2Drain(t *testing.T) {
+	t.Parallel()
 	g, pool := startTLSGate(t)
 	entered := make(chan struct{})
 	g.caller.answer = func(*egress.Call) *egress.Answer {

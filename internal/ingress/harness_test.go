@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Pebble reads its settings from the environment: no pauses, 15 % of good nonces
+	// rejected, no authorization used twice.
+	for name, value := range map[string]string{"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "15", "PEBBLE_AUTHZREUSE": "0"} {
+		os.Setenv(name, value)
+	}
 	goleak.VerifyTestMain(m,
 		// certmagic's lock files are watched by a sleeper that ends within 5 seconds.
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),

@@ -73,6 +73,7 @@ func dialTLS(t testing.TB, g *gate, pool *x509.CertPool, protocols ...string) *t
 }
 
 func TestTLSListener(t *testing.T) {
+	t.Parallel()
 	g, pool := startTLSGate(t)
 	c := dialTLS(t, g, pool, "http/1.1")
 	replies, closed := exchangeRaw(t, c, request(get, hostH, "Connection: close"))
@@ -109,6 +110,7 @@ func TestTLSListener(t *testing.T) {
 
 // TestHandshakeTime: a peer that does not finish its handshake loses its place.
 func TestHandshakeTime(t *testing.T) {
+	t.Parallel()
 	g, _ := startTLSGate(t, func(c *Config, _ *World) { c.Limits.Handshake = 200 * time.Millisecond })
 	c, err := net.Dial("tcp", g.PublicAddr().String())
 	if err != nil {
@@ -122,6 +124,7 @@ func TestHandshakeTime(t *testing.T) {
 
 // TestCertificateReload: new files are used, broken ones are not.
 func TestCertificateReload(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	cert, key, _ := certFiles(t, dir, 1, "gw.test")
 	f, err := newFileCertificates(Config{TLS: TLS{CertFile: cert, KeyFile: key}})
@@ -156,6 +159,7 @@ func TestCertificateReload(t *testing.T) {
 }
 
 func TestTLSNeedsOneSource(t *testing.T) {
+	t.Parallel()
 	for _, row := range []TLS{{}, {Off: true, CertFile: "x", KeyFile: "y"}, {Off: true, Auto: &Auto{}}} {
 		if _, err := newCertificates(Config{TLS: row}, nil); err == nil {
 			t.Errorf("%+v was accepted", row)
