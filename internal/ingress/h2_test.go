@@ -288,7 +288,7 @@ func TestHTTP2Floods(t *testing.T) {
 			c := newH2(t, g, pool)
 			ended := make(chan string, 1)
 			go func() { ended <- c.drain() }()
-			for i := range 30000 {
+			for i := range 25000 {
 				if row.flood(c, i) != nil {
 					break
 				}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
+	"io"
 	"sync"
 	"time"
 
@@ -214,4 +215,16 @@ func (r *frameReader) feed(b []byte, each func(frameHeader)) {
 		r.have, r.skip = 0, h.length
 		each(h)
 	}
+}
+
+// Close implements net.Conn. After a flood it reads on for a moment, because closing on
+// unread bytes would reset the GOAWAY away.
+func (f *frameLimiter) Close() error {
+	f.mu.Lock()
+	ending := f.ending
+	f.mu.Unlock()
+	if raw := f.Conn.NetConn(); ending && f.Conn.CloseWrite() == nil && raw.SetReadDeadline(time.Now().Add(time.Second)) == nil {
+		io.Copy(io.Discard, io.LimitReader(raw, 4<<20)) //nolint:errcheck // only to empty the queue
+	}
+	return f.Conn.Close()
 }
