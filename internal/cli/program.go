@@ -36,8 +36,8 @@ type DemoOptions struct {
 	Port int // of the sample shop; 0: any free one
 }
 
-// Program is the command line and what it stands on. Out, Err and Catalog are required, and so are
-// Run and Demo for those commands.
+// Program is the command line and what it stands on. In, Out, Err and Catalog are required. The
+// commands run and demo exist where Run and Demo do.
 type Program struct {
 	Version string
 	In      io.Reader
@@ -94,7 +94,13 @@ func (p *Program) Command() *cobra.Command {
 		return usage(err.Error(), "`"+cmd.CommandPath()+" --help` shows the flags")
 	})
 	root.PersistentFlags().StringVarP(&p.config, "config", "c", config.DefaultName, "the configuration `FILE`")
-	root.AddCommand(p.demo(), p.run(), p.check(), p.schema(), p.secrets(), p.keys(), p.freeze(), p.thaw(), p.providers(), p.version())
+	if p.Demo != nil {
+		root.AddCommand(p.demo())
+	}
+	if p.Run != nil {
+		root.AddCommand(p.run())
+	}
+	root.AddCommand(p.check(), p.schema(), p.secrets(), p.keys(), p.freeze(), p.thaw(), p.providers(), p.version())
 	return root
 }
 
