@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/contract"
 	"sallyport/internal/provider"
+	"sallyport/internal/ratelimit"
 	"sallyport/internal/site"
 )
 
@@ -44,11 +45,11 @@ func (l *linker) browser(v *value) {
 }
 
 func (l *linker) backend(v *value) {
-	if v.str() == "all" {
-		l.conn.BackendAll = true
-		return
-	}
-	for _, item := range v.many() {
+	l.conn.BackendAll = v.str() == "all"
+	for _, item := range v.items {
+		if item.str() == "" {
+			continue // walk has named it
+		}
 		op := l.operation(item, item.str())
 		switch {
 		case op == nil:
@@ -67,8 +68,8 @@ func (l *linker) needs() {
 	if len(ops) == 0 && !l.v.at("browser").present() && !l.v.at("backend").present() {
 		l.fault(l.v, "nobody may call anything on this connection", "allow operations under browser or backend")
 	}
-	if l.conn.Mode == provider.Mock {
-		return
+	if l.conn.Mode != provider.Live && l.conn.Mode != provider.Sandbox {
+		return // a mock needs nothing, and walk has named any other mode
 	}
 	reported := map[string]bool{}
 	for _, op := range ops {
@@ -187,9 +188,15 @@ func (l *linker) expose(at *value, op *contract.Operation, rule *site.BrowserRul
 	for _, r := range slices.Concat(rule.Limits, l.conn.Limits, l.site.Limits) {
 		e.Limits = append(e.Limits, r.String())
 	}
-	e.Warning = exposureWarning(op, e.Limits, rule)
-	if e.Warning != "" && l.conn.Mode != provider.Mock {
-		l.warn(at, e.Warning, "cap it for strangers: limit: 5 per hour per prefix, or let only the site's backend call it")
+	capped := slices.ContainsFunc(slices.Concat(rule.Limits, l.conn.Limits), func(r ratelimit.Rule) bool {
+		return r.Per == ratelimit.PerPrefix || r.Per == ratelimit.PerOperation
+	})
+	hint := "cap it for strangers, for instance limit: [5 per hour per prefix, 200 per hour per operation], or let only the site's backend call it"
+	if capped {
+		hint = "its limits cap the damage; if strangers must not do it at all, let only the site's backend call it"
+	}
+	if e.Warning = exposureWarning(op, rule); e.Warning != "" && l.conn.Mode != provider.Mock {
+		l.warn(at, e.Warning, hint)
 	}
 	l.file.Exposures = append(l.file.Exposures, e)
 }
@@ -212,7 +219,7 @@ func chosenBy(rule *site.BrowserRule) []string {
 	return out
 }
 
-func exposureWarning(op *contract.Operation, limits []string, rule *site.BrowserRule) string {
+func exposureWarning(op *contract.Operation, rule *site.BrowserRule) string {
 	var what []string
 	if op.HasEffect(contract.EffectMoney) {
 		what = append(what, "moves or promises money")
@@ -229,11 +236,5 @@ func exposureWarning(op *contract.Operation, limits []string, rule *site.Browser
 	if len(what) == 0 {
 		return ""
 	}
-	capped := "and no limit per prefix or operation caps it"
-	for _, l := range limits {
-		if strings.HasSuffix(l, "per prefix") || strings.HasSuffix(l, "per operation") {
-			capped = "within its limits"
-		}
-	}
-	return fmt.Sprintf("anybody can call %s, for Origin can be forged outside a browser; it %s, %s", op.ID, strings.Join(what, " and "), capped)
+	return fmt.Sprintf("anybody can call %s, for Origin can be forged outside a browser; it %s", op.ID, strings.Join(what, " and "))
 }

@@ -103,11 +103,12 @@ func (b *builder) keyPair(cert, key *value) TLS {
 	if t.Cert == "" || t.Key == "" {
 		return t
 	}
-	if !b.private(key, t.Key) {
-		return t
-	}
+	good := b.private(key, t.Key)
 	if _, err := os.Stat(t.Cert); err != nil {
 		b.fault(cert, "the file cannot be opened: "+cause(err), "name a PEM file; a relative path starts at the folder of this file")
+		good = false
+	}
+	if !good {
 		return t
 	}
 	if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {

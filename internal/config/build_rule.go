@@ -61,6 +61,9 @@ func (r *ruler) fixed(v *value) {
 		if !ok {
 			continue
 		}
+		if e.value.form == broken {
+			continue
+		}
 		value := e.value.plain()
 		r.fits(at, path, value)
 		r.onOrigins(at, schema, value)
@@ -81,6 +84,9 @@ func (r *ruler) oneOf(v *value) {
 		}
 		choice := site.Choice{Path: path}
 		for _, item := range e.value.items {
+			if item.form == broken {
+				continue
+			}
 			value := item.plain()
 			r.fits(item, path, value)
 			r.onOrigins(item, schema, value)
@@ -118,7 +124,7 @@ func keyPlace(v *value, e entry) *value {
 
 // parameter reads a path and finds its schema in the contract.
 func (r *ruler) parameter(at *value, s, in string) (contract.Path, *contract.Schema, bool) {
-	if s == "" && at.form != text {
+	if s == "" && in == "free" {
 		return contract.Path{}, nil, false
 	}
 	path, err := contract.ParsePath(s)

@@ -40,12 +40,22 @@ func (c *collector) clean(s string) string {
 // finished gives the faults as they may be printed. Secrets are taken out here and not when a
 // fault is added, because later parts of the file may show what is secret.
 func (c *collector) finished(fs Faults) Faults {
-	for i := range fs {
-		f := &fs[i]
+	secretAt := map[[2]int]bool{}
+	for _, f := range fs {
+		if f.Found == secretFound {
+			secretAt[[2]int{f.Line, f.Column}] = true
+		}
+	}
+	out := Faults{}
+	for _, f := range fs {
+		if secretAt[[2]int{f.Line, f.Column}] && f.Found != secretFound {
+			continue // whatever else is wrong with a secret, it must go first
+		}
 		f.File = c.file
 		f.Path, f.Found, f.Hint = c.clean(f.Path), c.clean(f.Found), c.clean(f.Hint)
+		out = append(out, f)
 	}
-	return fs.sorted()
+	return out.sorted()
 }
 
 func (c *collector) add(f Fault) { c.faults = append(c.faults, f) }

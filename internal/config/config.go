@@ -30,6 +30,9 @@ type Catalog interface {
 	Find(id string) (*provider.Pack, error)
 	// List gives the id of every provider, sorted.
 	List() []string
+	// Heads gives every provider without its contract: what secrets look like is known of all of
+	// them, while contracts are loaded only for those that the file uses.
+	Heads() ([]*provider.Pack, error)
 }
 
 // File is a whole, valid sallyport.yaml. It is immutable. All paths in it are absolute: the

@@ -31,10 +31,10 @@ func CheckCredential(f provider.CredentialField, mode provider.Mode, value []byt
 		}
 	}
 	if own, ok := f.Modes[mode]; ok && !fits(own, value) {
-		return fmt.Errorf("%s does not have the form of a %s value of mode %s", f.Name, f.Title, mode)
+		return fmt.Errorf("%s (%s) is not well-formed for mode %s", f.Name, f.Title, mode)
 	}
 	if f.Pattern != "" && !fits(f.Pattern, value) {
-		return fmt.Errorf("%s does not have the form of a %s", f.Name, f.Title)
+		return fmt.Errorf("%s (%s) is not well-formed", f.Name, f.Title)
 	}
 	return nil
 }

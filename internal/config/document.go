@@ -65,8 +65,14 @@ func (c *collector) bytesFault(data []byte) (Fault, bool) {
 			Found: "a byte that is not UTF-8 text, or a control character", Hint: "save the file as UTF-8 without control characters",
 		}, true
 	}
+	if at := deepLine.FindIndex(data); at != nil {
+		return Fault{Line: 1 + bytes.Count(data[:at[0]], []byte("\n")), Column: 1, Found: "nesting that is deeper than any setting", Hint: "see docs/reference/config.md for the shape of the file"}, true
+	}
 	return Fault{}, false
 }
+
+// deepLine is a line of lists in lists, for which the lexer takes quadratic time.
+var deepLine = regexp.MustCompile(`(?m)^[ ]*(?:[-?][ ]+){33}`)
 
 // firstInvalid finds the first byte that is no UTF-8 or a control character that YAML does not allow.
 func firstInvalid(data []byte) int {
@@ -209,7 +215,8 @@ func (c *collector) scalar(v *value, n ast.Node) {
 	case *ast.FloatNode:
 		c.numeric(v, n.Token.Value, decimal, decimalText)
 	default:
-		c.fault(v, "a value that is neither text, number, true or false", "write text in quotes")
+		c.fault(v, "found a value that is neither text, number, true nor false", "write text in quotes")
+		v.form = broken
 	}
 }
 
@@ -217,5 +224,6 @@ func (c *collector) numeric(v *value, written string, f form, grammar *regexp.Re
 	v.form, v.text = f, written
 	if !grammar.MatchString(written) {
 		c.fault(v, fmt.Sprintf("the number %s is written in a way that readers of YAML disagree about", v.shown()), "write it with plain digits, or in quotes if it is text")
+		v.form = broken
 	}
 }

@@ -34,7 +34,27 @@ type key struct {
 	namesAre string   // table: what its names are, for documentation: SITE
 	single   bool     // list: one value may stand for a list
 	or       *key     // another shape that may stand instead
+	parsed   bool     // text: the builder reads it and names faults better than the pattern could
 	later    string   // not in this version: the reason and the way without it
+	// laterValues are prefixes of values that are not in this version, with the way without them.
+	laterValues map[string]string
+}
+
+// shape names what kind of value is wanted, in a word.
+func (k *key) shape() string {
+	switch k.kind {
+	case kindText:
+		return string(text)
+	case kindWhole:
+		return string(whole)
+	case kindShare:
+		return "a number"
+	case kindSwitch:
+		return string(boolean)
+	case kindList:
+		return string(list)
+	}
+	return string(mapping)
 }
 
 // find looks a key up among the keys of an object.
@@ -50,7 +70,7 @@ func (k *key) find(name string) *key {
 // accepts says which forms a value of this key may have.
 func (k *key) accepts(v *value) bool {
 	switch k.kind {
-	case kindText, kindSecret:
+	case kindText:
 		return v.form == text
 	case kindWhole:
 		return v.form == whole
@@ -76,8 +96,6 @@ func (k *key) noun() string {
 	switch k.kind {
 	case kindText:
 		return "text"
-	case kindSecret:
-		return "a reference such as env:NAME, file:/path or keystore:site/name"
 	case kindWhole:
 		return "a whole number"
 	case kindShare:
@@ -87,7 +105,7 @@ func (k *key) noun() string {
 	case kindList:
 		return "a list, for instance [" + k.item.sample() + "]"
 	case kindObject, kindTable:
-		return "a mapping, one `key: value` a line below it"
+		return "`key: value` lines, indented below it"
 	}
 	return "a value"
 }

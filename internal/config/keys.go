@@ -17,10 +17,11 @@ func fileKeys() *key {
 		{name: "version", kind: kindWhole, required: true, want: "1", most: 1, example: "1", doc: "The version of the file's format. It is 1."},
 		listenKeys(),
 		{name: "store", kind: kindText, def: `"sqlite:./data/sallyport.db"`, want: `"sqlite:./data/sallyport.db"`, example: `"sqlite:./data/sallyport.db"`, pattern: `^sqlite:.+$`,
-			doc: "The database: `sqlite:` and a path. Site keys, signing keys, freezes and idempotency records are kept there."},
+			laterValues: map[string]string{"postgres://": `write "sqlite:./data/sallyport.db": one node keeps its store in a file`, "postgresql://": `write "sqlite:./data/sallyport.db": one node keeps its store in a file`},
+			doc:         "The database: `sqlite:` and a path. Site keys, signing keys, freezes and idempotency records are kept there."},
 		{name: "data", kind: kindText, def: "the folder of `store`", want: "a folder such as ./data", example: "./data",
 			doc: "The folder for what grows: the audit log and ACME certificates."},
-		{name: "shared_state", kind: kindText, def: "memory", enum: []string{"memory"}, example: "memory", want: "memory",
+		{name: "shared_state", kind: kindText, def: "memory", enum: []string{"memory"}, example: "memory", want: "memory", laterValues: map[string]string{"redis://": "write memory, or remove the key: one node keeps its limits itself", "rediss://": "write memory, or remove the key: one node keeps its limits itself"},
 			doc: "Where limits and caches are kept. `memory` is one node's own."},
 		{name: "secrets", kind: kindObject, doc: "Where secrets come from, apart from `env:` and `file:`.", keys: []*key{
 			{name: "keystore", kind: kindText, def: "`keystore.age` in `data`", want: "a path such as ./data/keystore.age", example: "./data/keystore.age",
@@ -86,7 +87,7 @@ func siteKeys() *key {
 
 func limitKey(doc string) *key {
 	return &key{name: "limit", kind: kindList, single: true, doc: doc + " One limit or a list, each `N per WINDOW per KEY`; windows are second, minute, hour, day, keys are session, prefix, site, operation, connection.",
-		item: &key{kind: kindText, example: "10 per minute per session", pattern: limitPattern, want: "a limit such as 10 per minute per session"}, example: "10 per minute per session"}
+		item: &key{kind: kindText, example: "10 per minute per session", pattern: limitPattern, parsed: true, want: "a limit such as 10 per minute per session"}, example: "10 per minute per session"}
 }
 
 func observeKey(doc string) *key {

@@ -50,6 +50,13 @@ func Parse(path string, data []byte, catalog Catalog) (*File, Faults) {
 	return file, nil
 }
 
+func providerHint(id string, catalog Catalog) string {
+	if near, ok := nearest(id, catalog.List()); ok {
+		return "did you mean " + near + "?"
+	}
+	return "`sallyport providers list` shows the ids"
+}
+
 // KeystorePath gives the keystore that a file names, however much else in it is still faulty, because
 // secrets are often stored before the file is whole. Without a file it is the default.
 func KeystorePath(path string) (string, Faults) {
@@ -171,7 +178,7 @@ func (b *builder) pack(v *value) *provider.Pack {
 	var unknown *provider.UnknownError
 	switch {
 	case errors.As(err, &unknown):
-		b.fault(v, fmt.Sprintf("the catalog has no provider %q", id), didYouMean(id, b.catalog.List(), "write"))
+		b.fault(v, fmt.Sprintf("the catalog has no provider %q", id), providerHint(id, b.catalog))
 		return nil
 	case err != nil:
 		b.fault(v, fmt.Sprintf("the catalog's entry for %q cannot be used", id), "this is a defect of this build; report it with the output of `sallyport providers show "+id+"`")

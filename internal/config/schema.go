@@ -41,7 +41,7 @@ func schemaOf(k *key) map[string]any {
 func shapeSchema(k *key) map[string]any {
 	s := map[string]any{}
 	switch k.kind {
-	case kindText, kindSecret:
+	case kindText:
 		s["type"], s["minLength"] = "string", 1
 		if len(k.enum) > 0 {
 			s["enum"] = k.enum

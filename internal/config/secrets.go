@@ -11,7 +11,8 @@ import (
 // secretScan looks for secrets that somebody wrote into the file.
 type secretScan struct {
 	*collector
-	patterns []*regexp.Regexp // of well-formed secrets, from the catalog
+	marked   []*regexp.Regexp // secrets with a mark of their own (sk_live_…), from the catalog
+	plain    []*regexp.Regexp // secrets that look like any random text, from the catalog
 	prefixes []string         // that only keys begin with, from the catalog
 	expected map[*value]bool  // values that the catalog declares as not secret in their place
 }
@@ -25,24 +26,33 @@ const (
 // stand outside credentials (for which the builder has the exact fault).
 func (c *collector) findSecrets(root *value, catalog Catalog) {
 	s := &secretScan{collector: c, expected: map[*value]bool{}}
-	for _, id := range catalog.List() {
-		if pack, err := catalog.Find(id); err == nil {
-			s.learn(pack)
-		}
+	heads, err := catalog.Heads()
+	if err != nil {
+		c.add(Fault{Found: "the catalog of this build cannot be read", Hint: "this is a defect of this build; report it with the output of `sallyport providers list`"})
+	}
+	packs := map[string]*provider.Pack{}
+	for _, pack := range heads {
+		packs[pack.ID] = pack
+		s.learn(pack)
 	}
 	for _, site := range root.at("sites").entries {
 		for _, conn := range site.value.at("connections").entries {
-			s.expect(conn.value, catalog)
+			s.expect(conn.value, packs[conn.value.at("provider").str()])
 			s.credentials(conn.value.at("credentials"))
 		}
 	}
-	s.scan(root)
+	s.scan(root, true)
 }
 
 func (s *secretScan) learn(pack *provider.Pack) {
 	for _, f := range pack.Credentials {
-		if re, err := regexp.Compile(f.Pattern); err == nil && f.Secret && f.Pattern != "" {
-			s.patterns = append(s.patterns, re)
+		re, err := regexp.Compile(f.Pattern)
+		switch {
+		case err != nil || !f.Secret || f.Pattern == "":
+		case matchesAnything(re):
+			s.plain = append(s.plain, re)
+		default:
+			s.marked = append(s.marked, re)
 		}
 	}
 	for _, shape := range pack.KeyShapes {
@@ -53,9 +63,8 @@ func (s *secretScan) learn(pack *provider.Pack) {
 }
 
 // expect remembers identifiers and publishable values that may stand where they stand.
-func (s *secretScan) expect(conn *value, catalog Catalog) {
-	pack, err := catalog.Find(conn.at("provider").str())
-	if err != nil {
+func (s *secretScan) expect(conn *value, pack *provider.Pack) {
+	if pack == nil {
 		return
 	}
 	for _, f := range pack.Credentials {
@@ -63,9 +72,11 @@ func (s *secretScan) expect(conn *value, catalog Catalog) {
 			s.expected[v] = true
 		}
 	}
-	for _, f := range pack.Public {
-		if v := conn.at("public", f.Name); matches(f.Pattern, v.str()) {
-			s.expected[v] = true
+	for _, e := range conn.at("public").entries {
+		for _, f := range pack.Public {
+			if matches(f.Pattern, e.value.str()) {
+				s.expected[e.value] = true
+			}
 		}
 	}
 }
@@ -76,62 +87,92 @@ func (s *secretScan) credentials(v *value) {
 		if s.expected[e.value] {
 			continue
 		}
-		if _, err := secret.ParseRef(e.value.text); err != nil || s.looksSecret(e.value.text) {
+		if _, err := secret.ParseRef(e.value.text); err != nil || s.looksSecret(e.value.text, true) {
 			s.hide(e.value.text)
 		}
 		s.expected[e.value] = true
 	}
 }
 
-func (s *secretScan) scan(v *value) {
+// scan goes through all texts and keys. Random-looking texts count as secrets everywhere but in the
+// rules for browsers, whose values are often the provider's object ids.
+func (s *secretScan) scan(v *value, strict bool) {
 	if v.form == text && !s.expected[v] {
 		if withPassword.MatchString(v.text) {
 			s.hide(v.text)
 		}
-		if s.looksSecret(v.text) {
+		if s.looksSecret(v.text, strict) {
 			s.hide(v.text)
 			s.fault(v, secretFound, secretHint)
 		}
 	}
 	for _, e := range v.entries {
-		if s.looksSecret(e.key) {
+		if s.looksSecret(e.key, strict) {
 			s.hide(e.key)
 			s.fault(&value{line: e.line, column: e.column, path: child(v.path, e.key)}, secretFound, secretHint)
 		}
-		s.scan(e.value)
+		s.scan(e.value, strict && e.key != "browser")
 	}
 	for _, item := range v.items {
-		s.scan(item)
+		s.scan(item, strict)
 	}
 }
 
 var (
+	// keyWord is a stretch of a text that a key could be; keyText is a text that is nothing else.
+	keyWord = regexp.MustCompile(`[A-Za-z0-9_-]{12,}`)
+	keyText = regexp.MustCompile(`^[A-Za-z0-9_+/=-]{16,}$`)
 	// withPassword is an address with user and password before the host.
 	withPassword = regexp.MustCompile(`://[^/@\s]*@`)
 	// alwaysSecret is secret wherever it stands: PEM private keys, signed tokens (JWT).
 	alwaysSecret = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY|\bAGE-SECRET-KEY-1|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.`)
 )
 
-// looksSecret decides by the catalog's patterns; those that any word could match count only
-// for texts that no person would choose (16 characters or more, letters and digits).
-func (s *secretScan) looksSecret(t string) bool {
+// looksSecret decides by marks that only secrets have, and, where strict, by the catalog's forms of
+// secrets without a mark, for texts that no person would choose.
+func (s *secretScan) looksSecret(t string, strict bool) bool {
 	if alwaysSecret.MatchString(t) {
 		return true
+	}
+	for _, word := range append(keyWord.FindAllString(t, -1), t) {
+		for _, prefix := range s.prefixes {
+			if strings.HasPrefix(word, prefix) && len(word) >= len(prefix)+8 {
+				return true
+			}
+		}
+		if anyMatches(s.marked, word) {
+			return true
+		}
 	}
 	if ref, err := secret.ParseRef(t); err == nil {
 		t = ref.Name
 	}
-	for _, prefix := range s.prefixes {
-		if strings.HasPrefix(t, prefix) && len(t) >= len(prefix)+8 {
+	return strict && random(t) && anyMatches(s.plain, t)
+}
+
+func anyMatches(patterns []*regexp.Regexp, t string) bool {
+	for _, re := range patterns {
+		if re.MatchString(t) {
 			return true
 		}
 	}
-	if len(t) < 16 || !strings.ContainsAny(t, "0123456789") || !strings.ContainsAny(strings.ToLower(t), "abcdefghijklmnopqrstuvwxyz") {
-		return false
-	}
-	for _, re := range s.patterns {
-		if re.MatchString(t) {
-			return true
+	return false
+}
+
+// random tells texts that no person would choose: 16 characters or more of the alphabets of
+// keys, with letters and digits.
+func random(t string) bool {
+	return keyText.MatchString(t) && strings.ContainsAny(t, "0123456789") && strings.ContainsAny(strings.ToLower(t), "abcdefghijklmnopqrstuvwxyz")
+}
+
+// matchesAnything tries a pattern on texts without a mark: it has none if one of them fits.
+func matchesAnything(re *regexp.Regexp) bool {
+	for _, letters := range []string{"0123456789abcdef", "a1B2c3D4e5F6g7H8"} {
+		long := strings.Repeat(letters, 16)
+		for n := 8; n <= 128; n++ {
+			if re.MatchString(long[:n]) {
+				return true
+			}
 		}
 	}
 	return false

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // form is what a value is in the document.
@@ -17,6 +18,7 @@ const (
 	boolean form = "true or false"
 	list    form = "a list"
 	mapping form = "a mapping"
+	broken  form = "a value that was refused" // a fault names it already
 )
 
 // value is one node of the document with its place. The reader methods are total: asked for
@@ -137,8 +139,12 @@ func (v *value) shown() string {
 	return string(v.form)
 }
 
+// child is the path of a key; a key that is not a plain name stands in brackets.
 func child(path, key string) string {
-	if path == "" {
+	switch {
+	case strings.Trim(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" || key == "":
+		return path + "[" + strconv.Quote(key) + "]"
+	case path == "":
 		return key
 	}
 	return path + "." + key

@@ -5,20 +5,27 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // walk checks a value against its row of the table, and everything below it. It names every
 // fault of shape, so that what builds the File can read without looking again.
 func (c *collector) walk(v *value, k *key) {
+	if v.form == broken {
+		return
+	}
 	if k.or != nil && !k.accepts(v) && k.or.accepts(v) {
-		k = k.or
+		if !slices.Contains(k.or.enum, v.text) {
+			c.fault(v, "found "+v.shown(), "write "+k.noun())
+		}
+		return
 	}
 	switch {
 	case v.form == null && k.kind != kindAny:
 		c.fault(v, "nothing stands here", "write "+k.noun()+", or remove the key")
 		return
 	case !k.accepts(v):
-		c.fault(v, "found "+v.shown()+" where "+k.noun()+" is wanted", c.shapeHint(v, k))
+		c.fault(v, "found "+v.shown()+", not "+k.shape(), shapeHint(v, k))
 		return
 	}
 	switch k.kind {
@@ -41,8 +48,9 @@ func (c *collector) walk(v *value, k *key) {
 	}
 }
 
-func (c *collector) shapeHint(v *value, k *key) string {
-	if (k.kind == kindText || k.kind == kindSecret) && (v.form == whole || v.form == decimal || v.form == boolean) {
+func shapeHint(v *value, k *key) string {
+	scalar := v.form == whole || v.form == decimal || v.form == boolean
+	if k.kind == kindText && scalar && len(k.enum) == 0 && (k.pattern == "" || matches(k.pattern, v.text)) && k.name != "store" {
 		return "put it in quotes: \"" + v.text + "\""
 	}
 	return "write " + k.noun()
@@ -52,11 +60,23 @@ func (c *collector) walkText(v *value, k *key) {
 	switch {
 	case v.text == "":
 		c.fault(v, "found empty text", "write "+k.noun())
+	case c.notYet(v, k):
 	case len(k.enum) > 0 && !slices.Contains(k.enum, v.text):
 		c.fault(v, "found "+v.shown(), didYouMean(v.text, k.enum, "write"))
-	case k.pattern != "" && !regexp.MustCompile(k.pattern).MatchString(v.text):
+	case k.pattern != "" && !k.parsed && !regexp.MustCompile(k.pattern).MatchString(v.text):
 		c.fault(v, "found "+v.shown(), "write "+k.noun())
 	}
+}
+
+// notYet names the values that belong to features that this version does not have.
+func (c *collector) notYet(v *value, k *key) bool {
+	for prefix, without := range k.laterValues {
+		if strings.HasPrefix(v.text, prefix) {
+			c.fault(v, fmt.Sprintf("%q is not available in this version", prefix), without)
+			return true
+		}
+	}
+	return false
 }
 
 func (c *collector) walkWhole(v *value, k *key) {
