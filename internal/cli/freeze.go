@@ -12,7 +12,6 @@ import (
 
 	"sallyport/internal/config"
 	"sallyport/internal/egress"
-	"sallyport/internal/provider"
 	"sallyport/internal/store/sqlite"
 )
 
@@ -143,7 +142,7 @@ func atMostOne(what string) cobra.PositionalArgs {
 
 // nearOr hints at the nearest name, or lists the names.
 func nearOr(name string, names []string) string {
-	if near, ok := provider.Nearest(name, names); ok {
+	if near, ok := config.Nearest(name, names); ok {
 		return "did you mean " + near + "?"
 	}
 	slices.Sort(names)

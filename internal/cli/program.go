@@ -109,7 +109,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	hint := "`" + cmd.CommandPath() + " --help` lists the commands"
-	if near, ok := provider.Nearest(args[0], commandNames(cmd)); ok {
+	if near, ok := config.Nearest(args[0], commandNames(cmd)); ok {
 		hint = "did you mean `" + cmd.CommandPath() + " " + near + "`?"
 	}
 	return usage("there is no command "+quote(args[0])+" here", hint)

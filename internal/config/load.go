@@ -51,7 +51,7 @@ func Parse(path string, data []byte, catalog Catalog) (*File, Faults) {
 }
 
 func providerHint(id string, catalog Catalog) string {
-	if near, ok := nearest(id, catalog.List()); ok {
+	if near, ok := Nearest(id, catalog.List()); ok {
 		return "did you mean " + near + "?"
 	}
 	return "`sallyport providers list` shows the ids"

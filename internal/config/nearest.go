@@ -7,9 +7,9 @@ import (
 	"sallyport/internal/provider"
 )
 
-// nearest finds the known name that a mistyped one was most likely meant to be. Swapped neighbours are
+// Nearest finds the known name that a mistyped one was most likely meant to be. Swapped neighbours are
 // one mistake: hands type them that way.
-func nearest(name string, known []string) (string, bool) {
+func Nearest(name string, known []string) (string, bool) {
 	if near, ok := provider.Nearest(name, known); ok || len(name) > 64 {
 		return near, ok
 	}
@@ -25,7 +25,7 @@ func nearest(name string, known []string) (string, bool) {
 
 // didYouMean makes a hint from a mistyped name and the known ones.
 func didYouMean(name string, known []string, otherwise string) string {
-	if near, ok := nearest(name, known); ok {
+	if near, ok := Nearest(name, known); ok {
 		return "did you mean " + near + "?"
 	}
 	if len(known) == 1 {
