@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -55,4 +57,26 @@ func leaves(dir string, from, to ID, fn func([][]byte) error) error {
 		at = (index + 1) * layout.EntryBundleWidth
 	}
 	return nil
+}
+
+// treeState is what Tessera has integrated: it may be ahead of the checkpoint.
+type treeState struct {
+	Size uint64 `json:"size"`
+	Root []byte `json:"root"`
+}
+
+func readTreeState(dir string) (treeState, error) {
+	name := filepath.Join(dir, ".state", "treeState")
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return treeState{}, fmt.Errorf("read state of Merkle log: %w", err)
+	}
+	var s treeState
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return treeState{}, fmt.Errorf("read state of Merkle log: %w", err)
+	}
+	if again, err := json.Marshal(s); err != nil || !bytes.Equal(again, raw) {
+		return treeState{}, fmt.Errorf("%s is not in the form that the log writes", name)
+	}
+	return s, nil
 }

@@ -145,6 +145,8 @@ func (l *Log) say(e *Entry) error {
 	}
 }
 
+var errNoEntry = errors.New("no segment has it")
+
 // reader reads durable payloads in order. It keeps its place between calls.
 type reader struct {
 	dir  string
@@ -185,20 +187,31 @@ func (r *reader) group(at ID) ([][]byte, error) {
 			if err := r.seek(at); err != nil {
 				return nil, err
 			}
-			if r.next > at {
-				return nil, fmt.Errorf("entry %d is in no audit segment", at)
-			}
-			first, payloads, next, err = readGroup(r.f, r.off)
+			first, payloads, next, err = r.skip(at)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read audit entry %d: %w", at, err)
 		}
 		if end := first + ID(len(payloads)); at < end {
 			if at < first {
-				return nil, fmt.Errorf("entry %d is in no audit segment", at)
+				return nil, fmt.Errorf("audit entry %d: %w", at, errNoEntry)
 			}
 			r.next = first // stay: the next call may want the rest of this group
 			return payloads[at-first:], nil
+		}
+		r.off, r.next = next, first+ID(len(payloads))
+	}
+}
+
+// skip walks the groups of a newly opened segment up to the one that entry at is in.
+func (r *reader) skip(at ID) (first ID, payloads [][]byte, next int64, err error) {
+	for {
+		first, payloads, next, err = readGroup(r.f, r.off)
+		if errors.Is(err, io.EOF) {
+			err = errNoEntry
+		}
+		if err != nil || at < first+ID(len(payloads)) {
+			return first, payloads, next, err
 		}
 		r.off, r.next = next, first+ID(len(payloads))
 	}
@@ -216,7 +229,7 @@ func (r *reader) seek(at ID) error {
 		i--
 	}
 	if i < 0 {
-		return fmt.Errorf("entry %d is in no audit segment", at)
+		return fmt.Errorf("audit entry %d: %w", at, errNoEntry)
 	}
 	f, err := openSegment(r.dir, bases[i])
 	if err != nil {
