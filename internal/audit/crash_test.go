@@ -55,7 +55,7 @@ func TestKill9(t *testing.T) {
 	rounds := scaled(10, 200)
 	sent := map[ID]bool{}
 	for round := range rounds {
-		for _, id := range runAndKill(t, dir, time.Duration(40+rand.IntN(160))*time.Millisecond) {
+		for _, id := range runAndKill(t, dir, time.Duration(10+rand.IntN(100))*time.Millisecond) {
 			if sent[id] {
 				t.Fatalf("round %d: number %d was given twice", round, id)
 			}

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -134,8 +135,8 @@ func (v *verifier) checkKeys() {
 		}
 	}
 	key, err := note.NewVerifier(public)
-	if err != nil {
-		v.fault(publicFile, "is not a verifier key")
+	if err != nil || !canonicalPublic(public) {
+		v.fault(publicFile, "is not a verifier key in the form that the log writes")
 		return
 	}
 	v.key = key
@@ -158,6 +159,21 @@ func (v *verifier) publicKey() string {
 	return public
 }
 
+// canonicalPublic reports whether the verifier key is spelled as it was written:
+// base64 and hexadecimal have several spellings.
+func canonicalPublic(public string) bool {
+	parts := strings.SplitN(public, "+", 3)
+	if len(parts) != 3 {
+		return false
+	}
+	b, err := base64.StdEncoding.DecodeString(parts[2])
+	if err != nil || len(b) != 1+ed25519.PublicKeySize {
+		return false
+	}
+	again, err := note.NewEd25519VerifierKey(parts[0], b[1:])
+	return err == nil && again == public
+}
+
 // canonicalPrivate reports whether the parts of the private key that do not make the
 // public one (its key hash) are spelled as they were written.
 func canonicalPrivate(private, public string) bool {
@@ -165,8 +181,8 @@ func canonicalPrivate(private, public string) bool {
 	if len(p) != 5 || len(q) != 3 {
 		return false
 	}
-	_, err := note.NewSigner(private)
-	return err == nil && p[2] == q[0] && p[3] == q[1]
+	b, err := base64.StdEncoding.DecodeString(p[4])
+	return err == nil && base64.StdEncoding.EncodeToString(b) == p[4] && p[2] == q[0] && p[3] == q[1]
 }
 
 func (v *verifier) readCheckpoints() {
