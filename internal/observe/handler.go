@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync/atomic"
 )
 
@@ -105,7 +106,8 @@ func (h *Handler) Enabled(ctx context.Context, level slog.Level) bool {
 // Handle writes one line. Where a key comes twice, the later one counts.
 func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	out := slog.NewRecord(r.Time.UTC(), r.Level, clean(r.Message, maxText), 0)
-	attrs, missing := h.attrs, h.missing
+	attrs, missing := make([]slog.Attr, len(h.attrs), len(h.attrs)+r.NumAttrs()+1), h.missing
+	copy(attrs, h.attrs)
 	r.Attrs(func(a slog.Attr) bool {
 		var n int
 		attrs, n = h.admit(attrs, a)
@@ -123,6 +125,7 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 // WithAttrs checks the attributes once for all lines of the new handler.
 func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	next := *h
+	next.attrs = slices.Clip(h.attrs)
 	for _, a := range attrs {
 		var n int
 		next.attrs, n = h.admit(next.attrs, a)
@@ -134,7 +137,7 @@ func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup returns h: groups are written flat, since the list is one of plain keys.
 func (h *Handler) WithGroup(string) slog.Handler { return h }
 
-// admit appends what may be shown of a to list, which it does not change.
+// admit appends to list, which is the caller's own, what may be shown of a.
 func (h *Handler) admit(list []slog.Attr, a slog.Attr) ([]slog.Attr, int) {
 	v := resolve(a.Value)
 	if v.Kind() == slog.KindGroup {
@@ -154,19 +157,21 @@ func (h *Handler) admit(list []slog.Attr, a slog.Attr) ([]slog.Attr, int) {
 		return list, 1
 	}
 	shown := slog.Attr{Key: a.Key, Value: show(kind, v)}
-	return append(list[:len(list):len(list)], shown), 0
+	return append(list, shown), 0
 }
 
-// latest keeps the last attribute of each key, in the order of first appearance.
+// latest keeps the last attribute of each key, in the order of first appearance. It
+// changes attrs. Lines have some twenty attributes: no map pays.
 func latest(attrs []slog.Attr) []slog.Attr {
-	at := make(map[string]int, len(attrs))
-	out := make([]slog.Attr, 0, len(attrs))
+	out := attrs[:0]
+next:
 	for _, a := range attrs {
-		if i, ok := at[a.Key]; ok {
-			out[i] = a
-			continue
+		for i := range out {
+			if out[i].Key == a.Key {
+				out[i] = a
+				continue next
+			}
 		}
-		at[a.Key] = len(out)
 		out = append(out, a)
 	}
 	return out
