@@ -59,8 +59,8 @@ func TestBreakerProbes(t *testing.T) {
 					t.Fatal("an attempt passed that is not a probe")
 				}
 				probes++
-				b.leave(false, true) // an old attempt ends while the probe is out
-				b.leave(false, false)
+				b.leave(false, false) // old attempts end while the probe is out
+				b.leave(false, true)
 				b.leave(true, true)
 			}
 			time.Sleep(10 * time.Millisecond)
