@@ -11,9 +11,9 @@ import (
 
 // FreezeStore runs the suite over stores that open makes, empty, one for each test.
 func FreezeStore(t *testing.T, open func(t *testing.T) egress.FreezeStore) {
-	site := egress.Freeze{Site: "shop", Reason: "incident", By: "ops", At: noon}
-	one := egress.Freeze{Site: "shop", Connection: "payments", Reason: "card testing", By: "ops", At: noon.Add(time.Second)}
-	other := egress.Freeze{Site: "blog", Connection: "maps", At: noon}
+	site := egress.Freeze{Site: "shop", Reason: "incident", By: "ops", At: noon()}
+	one := egress.Freeze{Site: "shop", Connection: "payments", Reason: "card testing", By: "ops", At: noon().Add(time.Second)}
+	other := egress.Freeze{Site: "blog", Connection: "maps", At: noon()}
 
 	t.Run("list, thaw", func(t *testing.T) {
 		s := open(t)

@@ -1,4 +1,8 @@
-// Package egresstest is the conformance suite of the stores that egress uses.
+// Package egresstest holds the conformance suites of the stores that egress uses
+// (idempotency, freezes), so that every store is held to the same rules.
+//
+// A store that passes lets exactly one of many equal calls go first and never lets an
+// unknown outcome be repeated. The suites do not kill processes; a store's own tests do.
 package egresstest
 
 import (
@@ -12,7 +16,7 @@ import (
 	"sallyport/internal/egress"
 )
 
-var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+func noon() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
 
 func key(name string) egress.RepeatKey {
 	k := egress.RepeatKey{Site: "shop", Connection: "payments", Operation: "create-refund", Caller: "backend"}
@@ -21,7 +25,7 @@ func key(name string) egress.RepeatKey {
 }
 
 func want(request string) egress.Repeat {
-	r := egress.Repeat{ExpiresAt: noon.Add(24 * time.Hour)}
+	r := egress.Repeat{ExpiresAt: noon().Add(24 * time.Hour)}
 	copy(r.RequestHash[:], request)
 	return r
 }
@@ -52,47 +56,47 @@ func begin(t *testing.T, s egress.Idempotency, k egress.RepeatKey, request strin
 }
 
 func lifecycle(t *testing.T, s egress.Idempotency) {
-	if first, _ := begin(t, s, key("a"), "r1", noon); !first {
+	if first, _ := begin(t, s, key("a"), "r1", noon()); !first {
 		t.Fatal("the first call is not first")
 	}
-	first, known := begin(t, s, key("a"), "r2", noon.Add(time.Second))
-	if first || known.State != egress.RepeatInProgress || known.RequestHash != want("r1").RequestHash || !known.CreatedAt.Equal(noon) {
+	first, known := begin(t, s, key("a"), "r2", noon().Add(time.Second))
+	if first || known.State != egress.RepeatInProgress || known.RequestHash != want("r1").RequestHash || !known.CreatedAt.Equal(noon()) {
 		t.Fatalf("the second call: first=%v, %+v; want the first one's row in progress", first, known)
 	}
-	if err := s.FinishRepeat(t.Context(), key("a"), []byte("answer"), noon.Add(time.Hour)); err != nil {
+	if err := s.FinishRepeat(t.Context(), key("a"), []byte("answer"), noon().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	first, known = begin(t, s, key("a"), "r1", noon.Add(2*time.Second))
-	if first || known.State != egress.RepeatDone || string(known.Sealed) != "answer" || !known.ExpiresAt.Equal(noon.Add(time.Hour)) {
+	first, known = begin(t, s, key("a"), "r1", noon().Add(2*time.Second))
+	if first || known.State != egress.RepeatDone || string(known.Sealed) != "answer" || !known.ExpiresAt.Equal(noon().Add(time.Hour)) {
 		t.Fatalf("after the end: first=%v, %+v", first, known)
 	}
 }
 
 func unknown(t *testing.T, s egress.Idempotency) {
-	begin(t, s, key("a"), "r1", noon)
+	begin(t, s, key("a"), "r1", noon())
 	if err := s.MarkRepeatUnknown(t.Context(), key("a")); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if first, known := begin(t, s, key("a"), "r1", noon.Add(time.Second)); first || known.State != egress.RepeatUnknown {
+		if first, known := begin(t, s, key("a"), "r1", noon().Add(time.Second)); first || known.State != egress.RepeatUnknown {
 			t.Fatalf("after an unknown outcome: first=%v, %+v", first, known)
 		}
 	}
 }
 
 func forgotten(t *testing.T, s egress.Idempotency) {
-	begin(t, s, key("a"), "r1", noon)
+	begin(t, s, key("a"), "r1", noon())
 	if err := s.ForgetRepeat(t.Context(), key("a")); err != nil {
 		t.Fatal(err)
 	}
-	if first, _ := begin(t, s, key("a"), "r2", noon); !first {
+	if first, _ := begin(t, s, key("a"), "r2", noon()); !first {
 		t.Fatal("a call of which no byte was sent still stands in the way")
 	}
 }
 
 func apart(t *testing.T, s egress.Idempotency) {
 	base := key("a")
-	begin(t, s, base, "r", noon)
+	begin(t, s, base, "r", noon())
 	others := map[string]func(*egress.RepeatKey){
 		"site":       func(k *egress.RepeatKey) { k.Site = "blog" },
 		"connection": func(k *egress.RepeatKey) { k.Connection = "maps" },
@@ -103,29 +107,29 @@ func apart(t *testing.T, s egress.Idempotency) {
 	for name, change := range others {
 		k := base
 		change(&k)
-		if first, _ := begin(t, s, k, "r", noon); !first {
+		if first, _ := begin(t, s, k, "r", noon()); !first {
 			t.Errorf("a call with another %s was taken for a repeat", name)
 		}
 	}
 }
 
 func expired(t *testing.T, s egress.Idempotency) {
-	begin(t, s, key("done"), "r", noon)
-	begin(t, s, key("busy"), "r", noon)
-	if err := s.FinishRepeat(t.Context(), key("done"), []byte("old"), noon.Add(time.Hour)); err != nil {
+	begin(t, s, key("done"), "r", noon())
+	begin(t, s, key("busy"), "r", noon())
+	if err := s.FinishRepeat(t.Context(), key("done"), []byte("old"), noon().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	late := noon.Add(48 * time.Hour)
+	late := noon().Add(48 * time.Hour)
 	if first, known := begin(t, s, key("busy"), "r", late); first || known.State != egress.RepeatInProgress {
 		t.Errorf("a call in progress expired: first=%v, %+v", first, known)
 	}
-	if n, err := s.PurgeRepeats(t.Context(), noon.Add(time.Hour-time.Millisecond)); err != nil || n != 0 {
+	if n, err := s.PurgeRepeats(t.Context(), noon().Add(time.Hour-time.Millisecond)); err != nil || n != 0 {
 		t.Errorf("purge before expiry removed %d, %v", n, err)
 	}
-	if first, known := begin(t, s, key("done"), "r2", noon.Add(time.Hour)); !first || known.Sealed != nil {
+	if first, known := begin(t, s, key("done"), "r2", noon().Add(time.Hour)); !first || known.Sealed != nil {
 		t.Errorf("an expired row still counts: first=%v, %+v", first, known)
 	}
-	if err := s.FinishRepeat(t.Context(), key("done"), []byte("new"), noon.Add(2*time.Hour)); err != nil {
+	if err := s.FinishRepeat(t.Context(), key("done"), []byte("new"), noon().Add(2*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := s.PurgeRepeats(t.Context(), late); err != nil || n != 1 {
@@ -137,17 +141,17 @@ func onlyInProgress(t *testing.T, s egress.Idempotency) {
 	ctx, k := t.Context(), key("a")
 	check := func(when string) {
 		t.Helper()
-		if s.FinishRepeat(ctx, k, []byte("x"), noon) == nil || s.MarkRepeatUnknown(ctx, k) == nil || s.ForgetRepeat(ctx, k) == nil {
+		if s.FinishRepeat(ctx, k, []byte("x"), noon()) == nil || s.MarkRepeatUnknown(ctx, k) == nil || s.ForgetRepeat(ctx, k) == nil {
 			t.Errorf("%s: a call that is not in progress was ended", when)
 		}
 	}
 	check("no row")
-	begin(t, s, k, "r", noon)
-	if err := s.FinishRepeat(ctx, k, []byte("answer"), noon.Add(time.Hour)); err != nil {
+	begin(t, s, k, "r", noon())
+	if err := s.FinishRepeat(ctx, k, []byte("answer"), noon().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	check("done")
-	if _, known := begin(t, s, k, "r", noon); !bytes.Equal(known.Sealed, []byte("answer")) {
+	if _, known := begin(t, s, k, "r", noon()); !bytes.Equal(known.Sealed, []byte("answer")) {
 		t.Errorf("the answer was changed: %+v", known)
 	}
 }
@@ -160,7 +164,7 @@ func parallel(t *testing.T, s egress.Idempotency) {
 	for range 100 {
 		wg.Go(func() {
 			<-start
-			first, known, err := s.BeginRepeat(ctx, key("a"), want("r"), noon)
+			first, known, err := s.BeginRepeat(ctx, key("a"), want("r"), noon())
 			switch {
 			case err != nil:
 				t.Errorf("BeginRepeat: %v", err)

@@ -15,7 +15,7 @@ import (
 	"sallyport/internal/session"
 )
 
-var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+func noon() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
 
 func signingKey(id, predecessor string, from time.Time) session.StoredSigningKey {
 	return session.StoredSigningKey{
@@ -34,7 +34,7 @@ func pad(s string) []byte {
 func KeyStore(t *testing.T, open func(t *testing.T) session.KeyStore) {
 	t.Run("list by turn, delete", func(t *testing.T) {
 		s := open(t)
-		a, b, c := signingKey("a", "", noon), signingKey("b", "a", noon.Add(time.Hour)), signingKey("c", "b", noon.Add(2*time.Hour))
+		a, b, c := signingKey("a", "", noon()), signingKey("b", "a", noon().Add(time.Hour)), signingKey("c", "b", noon().Add(2*time.Hour))
 		for _, k := range []session.StoredSigningKey{c, a, b} {
 			if err := s.CreateSigningKey(t.Context(), k); err != nil {
 				t.Fatal(err)
@@ -50,12 +50,12 @@ func KeyStore(t *testing.T, open func(t *testing.T) session.KeyStore) {
 	})
 	t.Run("one id, one successor", func(t *testing.T) {
 		s := open(t)
-		first := signingKey("a", "", noon)
+		first := signingKey("a", "", noon())
 		if err := s.CreateSigningKey(t.Context(), first); err != nil {
 			t.Fatal(err)
 		}
 		for name, k := range map[string]session.StoredSigningKey{
-			"id": signingKey("a", "x", noon), "first": signingKey("b", "", noon),
+			"id": signingKey("a", "x", noon()), "first": signingKey("b", "", noon()),
 		} {
 			if err := s.CreateSigningKey(t.Context(), k); !errors.Is(err, session.ErrKeyExists) {
 				t.Errorf("a second key with the same %s: %v, want ErrKeyExists", name, err)
@@ -69,7 +69,7 @@ func KeyStore(t *testing.T, open func(t *testing.T) session.KeyStore) {
 		var wg sync.WaitGroup
 		for i := range 8 {
 			wg.Go(func() {
-				err := s.CreateSigningKey(ctx, signingKey(string(rune('a'+i)), "", noon))
+				err := s.CreateSigningKey(ctx, signingKey(string(rune('a'+i)), "", noon()))
 				if err == nil {
 					made.Add(1)
 				} else if !errors.Is(err, session.ErrKeyExists) {
@@ -99,7 +99,7 @@ func expectKeys(t *testing.T, s session.KeyStore, want ...session.StoredSigningK
 func RevocationStore(t *testing.T, open func(t *testing.T) session.RevocationStore) {
 	s, ctx := open(t), t.Context()
 	for i, id := range []string{"a", "b", "c", "b"} {
-		if err := s.CreateRevocation(ctx, session.Revocation{SessionID: id, Until: noon.Add(time.Duration(i) * time.Minute)}); err != nil {
+		if err := s.CreateRevocation(ctx, session.Revocation{SessionID: id, Until: noon().Add(time.Duration(i) * time.Minute)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -117,27 +117,27 @@ func RevocationStore(t *testing.T, open func(t *testing.T) session.RevocationSto
 		}
 		return out, last
 	}
-	got, last := ids(0, noon.Add(-time.Minute))
+	got, last := ids(0, noon().Add(-time.Minute))
 	if got != "abc" {
 		t.Errorf("all revocations: %q, want abc", got)
 	}
-	if got, _ := ids(0, noon); got != "bc" {
+	if got, _ := ids(0, noon()); got != "bc" {
 		t.Errorf("those that matter at noon: %q, want bc", got)
 	}
-	if err := s.CreateRevocation(ctx, session.Revocation{SessionID: "d", Until: noon.Add(time.Hour)}); err != nil {
+	if err := s.CreateRevocation(ctx, session.Revocation{SessionID: "d", Until: noon().Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	got, last = ids(last, noon)
+	got, last = ids(last, noon())
 	if got != "d" {
 		t.Errorf("those after the last: %q, want d", got)
 	}
-	if n, err := s.PurgeRevocations(ctx, noon.Add(2*time.Hour)); err != nil || n != 4 {
+	if n, err := s.PurgeRevocations(ctx, noon().Add(2*time.Hour)); err != nil || n != 4 {
 		t.Errorf("purge removed %d, %v; want 4", n, err)
 	}
-	if err := s.CreateRevocation(ctx, session.Revocation{SessionID: "e", Until: noon.Add(time.Hour)}); err != nil {
+	if err := s.CreateRevocation(ctx, session.Revocation{SessionID: "e", Until: noon().Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := ids(last, noon); got != "e" {
+	if got, _ := ids(last, noon()); got != "e" {
 		t.Errorf("after a purge Seq went back: %q, want e", got)
 	}
 }

@@ -18,10 +18,10 @@ func siteKey(id, site string, made time.Time) session.StoredKey {
 
 // SiteKeyStore runs the suite over stores that open makes, empty, one for each test.
 func SiteKeyStore(t *testing.T, open func(t *testing.T) session.SiteKeyStore) {
-	pair := siteKey("pair", "shop", noon.Add(time.Minute))
-	pair.Connection, pair.Shape = "sms", "twilio"
+	pair := siteKey("pair", "shop", noon().Add(time.Minute))
+	pair.Connection, pair.Shape = "sms", "pair"
 	copy(pair.UserHash[:], "user")
-	all, other := siteKey("all", "shop", noon), siteKey("other", "blog", noon)
+	all, other := siteKey("all", "shop", noon()), siteKey("other", "blog", noon())
 	fill := func(t *testing.T) session.SiteKeyStore {
 		s := open(t)
 		for _, k := range []session.StoredKey{pair, all, other} {
@@ -50,7 +50,7 @@ func SiteKeyStore(t *testing.T, open func(t *testing.T) session.SiteKeyStore) {
 		}
 	})
 	t.Run("one hash, one key", func(t *testing.T) {
-		s, twin := fill(t), siteKey("twin", "blog", noon)
+		s, twin := fill(t), siteKey("twin", "blog", noon())
 		twin.AuthHash = all.AuthHash
 		if err := s.CreateSiteKey(t.Context(), twin); err == nil {
 			t.Error("two keys have one hash")
@@ -63,24 +63,24 @@ func SiteKeyStore(t *testing.T, open func(t *testing.T) session.SiteKeyStore) {
 
 func revoke(t *testing.T, s session.SiteKeyStore, k session.StoredKey) {
 	for i := range 2 {
-		if err := s.RevokeSiteKey(t.Context(), k.ID, noon.Add(time.Duration(i)*time.Hour)); err != nil {
+		if err := s.RevokeSiteKey(t.Context(), k.ID, noon().Add(time.Duration(i)*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	k.RevokedAt = noon
+	k.RevokedAt = noon()
 	expectSiteKey(t, s, k)
-	if err := s.RevokeSiteKey(t.Context(), "none", noon); !errors.Is(err, session.ErrKeyNotFound) {
+	if err := s.RevokeSiteKey(t.Context(), "none", noon()); !errors.Is(err, session.ErrKeyNotFound) {
 		t.Errorf("an unknown id: %v, want ErrKeyNotFound", err)
 	}
 }
 
 func touch(t *testing.T, s session.SiteKeyStore, k session.StoredKey) {
-	for _, at := range []time.Time{noon.Add(time.Hour), noon.Add(time.Minute)} {
+	for _, at := range []time.Time{noon().Add(time.Hour), noon().Add(time.Minute)} {
 		if err := s.TouchSiteKeys(t.Context(), map[string]time.Time{k.ID: at, "none": at}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	k.LastUsedAt = noon.Add(time.Hour) // never back
+	k.LastUsedAt = noon().Add(time.Hour) // never back
 	expectSiteKey(t, s, k)
 }
 

@@ -1,4 +1,8 @@
-// Package sealtest is the conformance suite of seal.KeyStore.
+// Package sealtest is the conformance suite of seal.KeyStore, for every store of data keys.
+//
+// A store that passes keeps the first key of an owner whoever asks and however many ask
+// at once, so that nothing is ever sealed with a key that is then lost. The suite does
+// not look at how a store keeps its bytes.
 package sealtest
 
 import (
