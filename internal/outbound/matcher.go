@@ -11,15 +11,12 @@ type matcher struct {
 	folded [][]byte // in lower case, found in either
 }
 
-var lowerCase = func() (table [256]byte) {
-	for i := range table {
-		table[i] = byte(i)
-		if i >= 'A' && i <= 'Z' {
-			table[i] = byte(i) + 'a' - 'A'
-		}
+func lowerCase(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
 	}
-	return table
-}()
+	return c
+}
 
 // hash4 gives 12 bits for four bytes.
 func hash4(w uint32) uint32 { return w * 0x9e3779b1 >> 20 }
@@ -31,7 +28,7 @@ func newMatcher(exact, folded [][]byte) *matcher {
 		for _, text := range list {
 			var w uint32
 			for _, c := range text[:4] {
-				w = w>>8 | uint32(lowerCase[c])<<24
+				w = w>>8 | uint32(lowerCase(c))<<24
 			}
 			h := hash4(w)
 			m.starts[h>>6] |= 1 << (h & 63)
@@ -44,7 +41,7 @@ func newMatcher(exact, folded [][]byte) *matcher {
 func (m *matcher) in(b []byte) bool {
 	var w uint32
 	for i, c := range b {
-		w = w>>8 | uint32(lowerCase[c])<<24
+		w = w>>8 | uint32(lowerCase(c))<<24
 		if h := hash4(w); m.starts[h>>6]&(1<<(h&63)) != 0 && i >= 3 && m.begins(b[i-3:]) {
 			return true
 		}
@@ -69,7 +66,7 @@ func (m *matcher) begins(b []byte) bool {
 // equalFolded compares b in lower case with text; in ASCII alone, as secrets are.
 func equalFolded(b, text []byte) bool {
 	for i := range text {
-		if lowerCase[b[i]] != text[i] {
+		if lowerCase(b[i]) != text[i] {
 			return false
 		}
 	}
@@ -80,7 +77,7 @@ func equalFolded(b, text []byte) bool {
 func toLower(text []byte) []byte {
 	out := make([]byte, len(text))
 	for i, c := range text {
-		out[i] = lowerCase[c]
+		out[i] = lowerCase(c)
 	}
 	return out
 }
