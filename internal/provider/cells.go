@@ -38,6 +38,25 @@ func (p *Pack) Modes() []Mode {
 	return append(modes, Mock)
 }
 
+// Served lists the modes that this version serves: all of Modes, or only mock where
+// every way to place the credentials needs a token that it does not fetch yet.
+func (p *Pack) Served() []Mode {
+	for _, a := range p.Auth {
+		if !slices.Contains(tokenKinds(), a.Kind) {
+			return p.Modes()
+		}
+	}
+	return []Mode{Mock}
+}
+
+func modesCell(p *Pack) Cell {
+	c := published(joinModes(p.Modes()))
+	if len(p.Auth) > 0 && len(p.Served()) < len(p.Modes()) {
+		c.Lines = append(c.Lines, "this version serves "+joinModes(p.Served())+" only")
+	}
+	return c
+}
+
 func joinModes(modes []Mode) string {
 	words := make([]string, len(modes))
 	for i, m := range modes {

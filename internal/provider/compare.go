@@ -65,7 +65,7 @@ func properties() []property {
 	return []property{
 		{"functions", func(p *Pack) Cell { return published(strings.Join(p.Functions, ", ")) }},
 		{"passes", surfaceCell},
-		{"modes", func(p *Pack) Cell { return published(joinModes(p.Modes())) }},
+		{"modes", modesCell},
 		{"data format", func(p *Pack) Cell { return published(p.Format) }},
 		{"credentials", credentialsCell},
 		{"version", versionCell},

@@ -91,6 +91,28 @@ func TestCompareSaysNotPublished(t *testing.T) {
 	}
 }
 
+// TestServedModes: a provider whose credentials need a token first is served in mode
+// mock only, and both list and comparison say so.
+func TestServedModes(t *testing.T) {
+	packs, err := provider.Builtin().Load("paypal", "stripe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := packs[0].Served(); !slices.Equal(got, []provider.Mode{provider.Mock}) {
+		t.Errorf("paypal is served in %v", got)
+	}
+	if got := packs[1].Served(); !slices.Equal(got, []provider.Mode{provider.Live, provider.Sandbox, provider.Mock}) {
+		t.Errorf("stripe is served in %v", got)
+	}
+	var b bytes.Buffer
+	if err := provider.WriteTable(&b, provider.Compare(packs, provider.Filter{})); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "this version serves mock only") {
+		t.Error("the comparison does not say what is served")
+	}
+}
+
 func TestDescribe(t *testing.T) {
 	pack, err := provider.Builtin().Find("stripe")
 	if err != nil {

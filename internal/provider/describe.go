@@ -52,6 +52,7 @@ type Summary struct {
 	Name       string   `json:"name"`
 	Functions  []string `json:"functions"`
 	Modes      []Mode   `json:"modes"`
+	Served     []Mode   `json:"served"` // by this version
 	Operations int      `json:"operations"`
 	Summary    string   `json:"summary"`
 }
@@ -61,7 +62,7 @@ func List(packs []*Pack) []Summary {
 	lines := make([]Summary, 0, len(packs))
 	for _, p := range packs {
 		lines = append(lines, Summary{
-			ID: p.ID, Name: p.Name, Functions: p.Functions, Modes: p.Modes(),
+			ID: p.ID, Name: p.Name, Functions: p.Functions, Modes: p.Modes(), Served: p.Served(),
 			Operations: len(p.contract.Operations()), Summary: p.Summary,
 		})
 	}

@@ -64,7 +64,7 @@ func WriteList(w io.Writer, list []Summary) error {
 	p := &page{w: w}
 	for _, s := range list {
 		p.entry(0, 16, s.ID, s.Name+": "+s.Summary)
-		p.entry(16, 0, "", fmt.Sprintf("%s; %d operations; modes %s", strings.Join(s.Functions, ", "), s.Operations, joinModes(s.Modes)))
+		p.entry(16, 0, "", fmt.Sprintf("%s; %d operations; modes %s", strings.Join(s.Functions, ", "), s.Operations, joinModes(s.Served)))
 	}
 	return p.err
 }
@@ -135,8 +135,15 @@ func (p *page) credentials(d Description) {
 		p.entry(2, 22, c.Name, strings.TrimSpace(c.Title+" (public). "+c.Description))
 	}
 	for _, k := range d.KeyShapes {
-		p.entry(2, 22, "--shape "+k.Name, "site keys that begin with "+k.User+k.Prefix)
+		p.entry(2, 22, "--shape "+k.Name, k.inWords())
 	}
+}
+
+func (k KeyShape) inWords() string {
+	if k.User != "" || k.UserLen > 0 {
+		return fmt.Sprintf("a pair: the first begins with %q, the second with %q", k.User, k.Prefix)
+	}
+	return fmt.Sprintf("begins with %q", k.Prefix)
 }
 
 func (p *page) operations(ops []OperationLine) {
