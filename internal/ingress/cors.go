@@ -89,7 +89,7 @@ func askedHeaders(lines []string) string {
 func (x *exchange) methods() []string {
 	switch x.route.end {
 	case endCall:
-		return x.route.site.methods[x.route.conn.Name]
+		return x.route.site.methods[x.route.conn]
 	case endSession:
 		return []string{"POST", "DELETE"}
 	default:

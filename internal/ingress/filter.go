@@ -214,7 +214,6 @@ func (f *filterConn) readChunks() error {
 	if p != nil {
 		// Nothing more is given out: half a chunk is worth nothing to anybody.
 		f.ready = 0
-		f.server.counts.count(p.Code)
 		return f.refuse(p)
 	}
 	return nil
@@ -232,7 +231,6 @@ func (f *filterConn) fillBody() error {
 	case err == nil:
 		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		f.server.counts.count(problem.RequestTimeout)
 		return f.refuse(problem.New(problem.RequestTimeout, "the body did not arrive in time"))
 	default:
 		return f.refuse(problem.Wrap(err, problem.BadFraming, "the body ended before its announced length"))

@@ -1,8 +1,11 @@
 package ingress
 
 import (
+	"bufio"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -242,5 +245,58 @@ func TestBytewise(t *testing.T) {
 	}
 	if g.caller.count() != 2 {
 		t.Errorf("%d calls", g.caller.count())
+	}
+}
+
+// TestContinue: 100 is sent when the body is wanted, and the call is then performed.
+func TestContinue(t *testing.T) {
+	t.Parallel()
+	g := startGate(t)
+	c, err := net.Dial("tcp", g.PublicAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, request(post, hostH, "Expect: 100-continue", "Content-Length: 3"))
+	want := "HTTP/1.1 100 Continue\r\n\r\n"
+	got := make([]byte, len(want))
+	c.SetReadDeadline(time.Now().Add(3 * time.Second))
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != want {
+		t.Fatalf("%q %v", got, err)
+	}
+	replies, _ := exchangeRaw(t, c, "abc")
+	if len(replies) != 1 || replies[0].StatusCode != 200 || g.caller.bodies[0] != "abc" || g.caller.last().Header.Get("Expect") != "" {
+		t.Errorf("%+v", replies)
+	}
+}
+
+// TestKeptConnection: many calls of every framing on one connection, none mixed up.
+func TestKeptConnection(t *testing.T) {
+	t.Parallel()
+	g := startGate(t)
+	c, err := net.Dial("tcp", g.PublicAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	in := bufio.NewReader(c)
+	for i := range 200 {
+		want := strings.Repeat("x", i*37)
+		sent := request(post, hostH, fmt.Sprintf("Content-Length: %d", len(want))) + want
+		if i%2 == 1 {
+			sent = request(post, hostH, "Transfer-Encoding: chunked") + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(want), want)
+		}
+		if _, err := io.WriteString(c, sent); err != nil {
+			t.Fatal(err)
+		}
+		c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		r, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, r.Body)
+		if r.StatusCode != 200 || g.caller.bodies[i] != want {
+			t.Fatalf("call %d: status %d", i, r.StatusCode)
+		}
 	}
 }

@@ -112,6 +112,7 @@ func TestTargetHostMethodHeaders(t *testing.T) {
 		{name: "URI 18 kB", sent: api("/" + strings.Repeat("a", 18<<10)), status: []int{414}, code: "uri_too_long"},
 		{name: "URI 8 kB and one", sent: target("/" + strings.Repeat("a", 8<<10)), status: []int{414}},
 		{name: "two sid cookies", sent: with("Cookie: sid=a; x=1; sid=b"), status: bad},
+		{name: "two Cookie lines", sent: with("Cookie: sid=a", "Cookie: sid=b"), status: bad},
 		{name: "two __Host-sid cookies", sent: with("Cookie: __Host-sid=b; __Host-sid=a"), status: bad},
 		{name: "deception: css under me", sent: target("/v1/me/nonexistent.css"), status: []int{404}, open: true},
 		{name: "deception: ;a.css", sent: target("/v1/me;a.css"), status: bad},

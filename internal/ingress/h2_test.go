@@ -387,6 +387,18 @@ func TestWindowStall(t *testing.T) {
 	}
 }
 
+// TestHTTP2SlowBody: a body that stops is refused and performs nothing.
+func TestHTTP2SlowBody(t *testing.T) {
+	t.Parallel()
+	g, pool := startTLSGate(t, func(c *Config, _ *World) { c.Limits.ReadTotal = 300 * time.Millisecond })
+	c := newH2(t, g, pool)
+	id := c.headers(false, block(":method", "POST", ":scheme", "https", ":authority", "gw.test", ":path", "/api/payments/x"))
+	c.WriteData(id, false, []byte("abc"))
+	if got := c.outcome(id); got != "408" || g.caller.count() != 0 {
+		t.Errorf("%s, %d calls", got, g.caller.count())
+	}
+}
+
 // TestHTTP2Drain: GOAWAY first, and the stream in flight ends well.
 func TestHTTP2Drain(t *testing.T) {
 	t.Parallel()

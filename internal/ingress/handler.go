@@ -1,13 +1,13 @@
 package ingress
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
+	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -185,7 +185,7 @@ func (x *exchange) readBody(limit int64) ([]byte, error) {
 	switch {
 	case errors.As(err, &p): // from the filter
 		return nil, p
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded): // HTTP/2: Limits.ReadTotal
 		return nil, problem.Wrap(err, problem.RequestTimeout, "the body did not arrive in time")
 	}
 	return nil, &problem.Error{Code: problem.BadFraming, Detail: "the body did not arrive as announced"}

@@ -32,6 +32,7 @@ type Server struct {
 	counts   counters
 	conns    sync.WaitGroup // everything that handles a connection
 
+	swapping  sync.Mutex // one Swap at a time
 	mu        sync.Mutex // listeners, running, closed
 	listeners map[string]*listener
 	running   bool
@@ -124,6 +125,10 @@ func (s *Server) bind(address string, r role) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		l.Close()
+		return errors.New("listen: the server is closed")
+	}
 	own := &listener{Listener: l, role: r, address: address}
 	s.listeners[fmt.Sprint(r, address)] = own
 	if s.running {
@@ -144,6 +149,8 @@ func (s *Server) start(l *listener) {
 // that next adds before it swaps and closes those that next drops after; when a port
 // cannot be bound, nothing changes.
 func (s *Server) Swap(next *Snapshot) error {
+	s.swapping.Lock()
+	defer s.swapping.Unlock()
 	var added []string
 	for _, a := range next.Addresses() {
 		if s.find(roleOwn, a) != nil {

@@ -57,8 +57,8 @@ type siteRoutes struct {
 	site     *site.Site
 	script   []byte
 	etag     string
-	methods  map[string][]string // by connection
-	previews bool                // a connection exists that preview origins may use
+	methods  map[*site.Connection][]string
+	previews bool // a connection exists that preview origins may use
 }
 
 // target is a connection with its site.
@@ -98,7 +98,7 @@ func NewSnapshot(w World) (*Snapshot, error) {
 }
 
 func (s *Snapshot) addSite(w World, one *site.Site) (faults []error) {
-	r := &siteRoutes{site: one, methods: map[string][]string{}}
+	r := &siteRoutes{site: one, methods: map[*site.Connection][]string{}}
 	r.script = w.Script(one.Name)
 	r.etag = entityTag(r.script)
 	if len(one.ServedAt) == 0 {
@@ -115,7 +115,7 @@ func (s *Snapshot) addSite(w World, one *site.Site) (faults []error) {
 		s.hosts[h] = r
 	}
 	for name, c := range one.Connections {
-		r.methods[name] = browserMethods(w, c)
+		r.methods[c] = browserMethods(w, c)
 		r.previews = r.previews || previewMode(c)
 		for _, at := range c.ServedAt {
 			if err := s.addOwn(at, &target{site: r, conn: c}); err != nil {
