@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/contract"
 	"sallyport/internal/problem"
 	"sallyport/internal/site"
@@ -37,7 +38,9 @@ type exchange struct {
 
 	head     http.Header // RateLimit fields
 	sent     bool        // an intent was written: bytes may have left
-	intentID string
+	intent   audit.ID // open when intended
+	intended bool
+	attempts time.Time
 	response *Response
 	reply    contract.Reply
 	named    []string
@@ -76,18 +79,6 @@ func (x *exchange) fail(p *problem.Error) *Answer {
 
 // callerKey is the key that the caller sent, if any: the one to repeat the call with.
 func (x *exchange) callerKey() string { return x.asked }
-
-func (x *exchange) attempt(n int) Attempt {
-	a := Attempt{CallID: x.call.ID, Site: x.call.Site, Connection: x.call.Connection, Caller: x.caller,
-		Visit: x.visit, KeyID: x.keyID, Client: x.call.Client, Number: n}
-	if x.conn != nil {
-		a.Provider, a.Mode = x.conn.pack.ID, x.conn.Mode
-	}
-	if x.op != nil {
-		a.Operation, a.Effects = x.op.ID, x.op.Effects
-	}
-	return a
-}
 
 func (x *exchange) toRecord(answer *Answer) *Record {
 	r := &Record{Call: x.call, Caller: x.caller, Decisions: x.decisions, Observed: x.observed,

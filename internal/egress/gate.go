@@ -2,7 +2,6 @@ package egress
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"sallyport/internal/contract"
@@ -16,12 +15,14 @@ import (
 type Deps struct {
 	Sessions    Sessions
 	Keys        Keys
-	Limits      Limits
+	Limiter     *ratelimit.Limiter
 	Freezes     Freezes
 	Audit       Audit
 	Idempotency Idempotency
 	Answers     Answers
 	Recorder    Recorder
+	// Config names the configuration in audit entries.
+	Config string
 	// Upstream gives the way out for one server of a connection. It is asked
 	// once per connection and server when the Gate is built.
 	Upstream func(c *site.Connection, p *provider.Pack, op *contract.Operation) (Upstream, error)
@@ -52,7 +53,7 @@ type connection struct {
 	backend   map[string]*backendRule
 	account   map[string]string
 	presented []presentedAt
-	limits    []ratelimit.Rule
+	limits    [2][]ratelimit.Rule // of the site, of the connection
 }
 
 // backendRule is what a site key may do with one operation.
@@ -65,7 +66,6 @@ type backendRule struct {
 type browserRule struct {
 	*site.BrowserRule
 	view     *contract.View
-	limits   []ratelimit.Rule
 	upstream Upstream
 }
 
@@ -101,7 +101,7 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 	}
 	conn := &connection{Connection: c, pack: pack, doc: pack.Contract(), observe: c.Observe, account: c.Account,
 		browser: map[string]*browserRule{}, backend: map[string]*backendRule{},
-		presented: presentedPlaces(pack), limits: slices.Concat(s.Limits, c.Limits)}
+		presented: presentedPlaces(pack), limits: [2][]ratelimit.Rule{siteLimits(s), c.Limits}}
 	for name, rule := range c.Browser {
 		op, upstream, err := g.open(conn, name)
 		if err != nil {
@@ -115,8 +115,7 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 		if err != nil {
 			return nil, fmt.Errorf("operation %s: returns: %w", name, err)
 		}
-		conn.browser[name] = &browserRule{BrowserRule: rule, view: view, upstream: upstream,
-			limits: slices.Concat(conn.limits, rule.Limits)}
+		conn.browser[name] = &browserRule{BrowserRule: rule, view: view, upstream: upstream}
 	}
 	for _, name := range conn.backendOperations() {
 		op, upstream, err := g.open(conn, name)
@@ -130,6 +129,18 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 		conn.backend[name] = &backendRule{view: view, upstream: upstream}
 	}
 	return conn, nil
+}
+
+// siteLimits are the file's limits for a site, or cautious ones where it names none.
+// Both count browsers only: a backend has no session, and its network is its own.
+func siteLimits(s *site.Site) []ratelimit.Rule {
+	if len(s.Limits) > 0 {
+		return s.Limits
+	}
+	return []ratelimit.Rule{
+		{Calls: 120, Window: time.Minute, Per: ratelimit.PerSession},
+		{Calls: 600, Window: time.Minute, Per: ratelimit.PerPrefix},
+	}
 }
 
 func (c *connection) backendOperations() []string {

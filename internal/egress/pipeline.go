@@ -138,7 +138,7 @@ func (g *Gate) refuse(ctx context.Context, x *exchange, d Decision) *Answer {
 	}
 	answer := x.fail(p)
 	if x.op != nil && x.response == nil && p.Outcome == problem.NotSent {
-		g.deps.Audit.Refused(ctx, x.attempt(0), p.Code, d.Step)
+		g.recordRefusal(ctx, x, p.Code)
 	}
 	g.settle(context.WithoutCancel(ctx), x, answer)
 	return answer

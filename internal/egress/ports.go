@@ -3,65 +3,33 @@ package egress
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/contract"
 	"sallyport/internal/problem"
 	"sallyport/internal/provider"
-	"sallyport/internal/ratelimit"
+	"sallyport/internal/session"
 	"sallyport/internal/site"
 )
 
-// Sessions decides whether a browser's token is good for a site and an origin. A
-// refusal is a *problem.Error (Unauthenticated), the same for every reason.
+// Sessions decides whether a browser's token is good for a site and an origin;
+// *session.Verifier is one. A refusal is a *problem.Error, the same for every reason.
 type Sessions interface {
-	Verify(ctx context.Context, token, siteName string, origin site.Origin) (visit string, err error)
+	Verify(token, siteName string, origin site.Origin) (session.Session, error)
 }
 
-// Presented is what a backend sent where the provider's key would stand.
-type Presented struct {
-	Secret string // the key, or the second half of a pair
-	User   string // the first half of a pair; empty where there is none
-}
-
-// Keys decides whether a presented site key is good for a connection. It is told all
-// candidates of one request and must refuse when none fits.
+// Keys decides whether a presented site key opens a connection; *session.SiteKeys is one.
 type Keys interface {
-	Verify(ctx context.Context, candidates []Presented, siteName, connection string, client netip.Addr) (keyID string, err error)
+	Verify(ctx context.Context, a session.Attempt) (session.StoredKey, error)
 }
 
-// Limits takes one call from all the rules at once, or from none of them. A
-// refusal is a *problem.Error (RateLimited) with RetryAfter; head holds the
-// RateLimit fields for the answer either way.
-type Limits interface {
-	Take(subject LimitSubject, rules []ratelimit.Rule) (head http.Header, err error)
-}
-
-// LimitSubject is what limits count by.
-type LimitSubject struct {
-	Site, Connection, Operation string
-	Visit                       string // empty for backends
-	Client                      netip.Addr
-}
-
-// Attempt describes one attempt that is about to be made, for the audit log.
-type Attempt struct {
-	CallID, Site, Connection, Provider, Operation string
-	Mode                                          provider.Mode
-	Caller                                        site.Caller
-	Visit, KeyID                                  string
-	Client                                        netip.Addr
-	Number                                        int
-	Effects                                       []string
-}
-
-// Audit writes intents before bytes are sent. Intent returns only after the record
-// is durable; its error means that the attempt must not be made.
+// Audit writes intents before bytes are sent; *audit.Log is one. Intent returns only
+// after the record is durable; its error means that the attempt must not be made.
 type Audit interface {
-	Intent(ctx context.Context, a Attempt) (id string, err error)
-	Outcome(ctx context.Context, id string, outcome problem.Outcome, status int)
-	Refused(ctx context.Context, a Attempt, code problem.Code, reason string)
+	Intent(ctx context.Context, in audit.Intent) (audit.ID, error)
+	Outcome(ctx context.Context, id audit.ID, out audit.Outcome) error
+	Record(ctx context.Context, ev audit.Event) error
 }
 
 // Upstream answers an encoded request: the provider through outbound, or the mock.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/problem"
 )
 
@@ -54,7 +55,11 @@ func (g *Gate) intend(ctx context.Context, x *exchange, n int) error {
 		return nil
 	}
 	g.closeIntent(ctx, x, problem.Unknown, 0)
-	id, err := g.deps.Audit.Intent(ctx, x.attempt(n))
+	id, err := g.deps.Audit.Intent(ctx, audit.Intent{
+		Request: x.call.ID, Site: x.call.Site, Connection: x.call.Connection, Provider: x.conn.pack.ID,
+		Operation: x.op.ID, Mode: string(x.conn.Mode), Caller: string(x.caller), Effects: x.op.Effects,
+		Attempt: n, Config: g.deps.Config, Visit: x.visit, Client: x.call.Client, IdempotencyKey: x.key,
+	})
 	if err != nil {
 		p := problem.From(err)
 		if p.Code == problem.Internal {
@@ -62,17 +67,30 @@ func (g *Gate) intend(ctx context.Context, x *exchange, n int) error {
 		}
 		return p
 	}
-	x.intentID, x.sent = id, true
+	x.intent, x.intended, x.sent, x.attempts = id, true, true, g.now()
 	return nil
 }
 
+// closeIntent writes how the open intent ended. Its error is for the log: the attempt
+// has been made.
 func (g *Gate) closeIntent(ctx context.Context, x *exchange, o problem.Outcome, status int) {
-	if x.intentID == "" {
+	if !x.intended {
 		return
 	}
-	if o == problem.NotSent {
-		o = problem.NotPerformed
-	}
-	g.deps.Audit.Outcome(context.WithoutCancel(ctx), x.intentID, o, status)
-	x.intentID = ""
+	x.intended = false
+	err := g.deps.Audit.Outcome(context.WithoutCancel(ctx), x.intent, audit.Outcome{
+		Result: o, Status: status, Took: g.now().Sub(x.attempts), BytesOut: int64(len(x.out.Body)),
+	})
+	x.innerErr = errors.Join(x.innerErr, err)
+}
+
+// recordRefusal keeps a refused call of a known operation. The audit log thins
+// refusals, since strangers can make any number.
+func (g *Gate) recordRefusal(ctx context.Context, x *exchange, code problem.Code) {
+	err := g.deps.Audit.Record(context.WithoutCancel(ctx), audit.Event{
+		Kind: audit.KindRefused, Request: x.call.ID, Site: x.call.Site, Connection: x.call.Connection,
+		Operation: x.op.ID, Caller: string(x.caller), Code: code, Config: g.deps.Config,
+		Visit: x.visit, Client: x.call.Client,
+	})
+	x.innerErr = errors.Join(x.innerErr, err)
 }

@@ -12,6 +12,7 @@ import (
 	"sallyport/internal/problem"
 	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
+	"sallyport/internal/session"
 	"sallyport/internal/site"
 )
 
@@ -53,19 +54,19 @@ func identify(ctx context.Context, g *Gate, x *exchange) Decision {
 		if !x.site.Allows(x.call.Origin, previews) {
 			return deny(problem.New(problem.OriginRefused, "this connection does not serve that origin"))
 		}
-		visit, err := g.deps.Sessions.Verify(ctx, bearer(x.call.Header), x.call.Site, x.call.Origin)
+		visit, err := g.deps.Sessions.Verify(bearer(x.call.Header), x.call.Site, x.call.Origin)
 		if err != nil {
 			return denyErr(err)
 		}
-		x.caller, x.visit = site.Browser, visit
+		x.caller, x.visit = site.Browser, visit.ID
 		return allow("session")
 	}
-	candidates := x.presentedKeys()
-	keyID, err := g.deps.Keys.Verify(ctx, candidates, x.call.Site, x.call.Connection, x.call.Client)
+	key, err := g.deps.Keys.Verify(ctx, session.Attempt{Site: x.call.Site, Connection: x.call.Connection,
+		Client: x.call.Client, Presented: session.ParsePresented(x.presentedKeys()...)})
 	if err != nil {
 		return denyErr(err)
 	}
-	x.caller, x.keyID = site.Backend, keyID
+	x.caller, x.keyID = site.Backend, key.ID
 	return allow("site key")
 }
 
@@ -121,27 +122,23 @@ func templatePattern(template string) *regexp.Regexp {
 // presentedKeys collects every candidate: Bearer, Basic (either half may be the key, as
 // SDKs differ), and the places that the catalog names. Query names that carried one
 // are remembered, so that parse leaves them out.
-func (x *exchange) presentedKeys() []Presented {
-	var out []Presented
+func (x *exchange) presentedKeys() []string {
+	var out []string
 	if b := bearer(x.call.Header); b != "" {
-		out = append(out, Presented{Secret: b})
+		out = append(out, b)
 	}
 	if user, pass, ok := basic(x.call.Header); ok {
-		if pass == "" {
-			out = append(out, Presented{Secret: user})
-		} else {
-			out = append(out, Presented{Secret: pass, User: user})
-		}
+		out = append(out, pass, user)
 	}
 	for _, at := range x.conn.presented {
 		switch at.kind {
 		case "header":
 			if m := at.match.FindStringSubmatch(x.call.Header.Get(at.name)); m != nil {
-				out = append(out, Presented{Secret: m[1]})
+				out = append(out, m[1])
 			}
 		case "query":
 			if v, ok := queryValue(x.call.RawQuery, at.name); ok {
-				out = append(out, Presented{Secret: v})
+				out = append(out, v)
 				x.stripQ = append(x.stripQ, at.name)
 			}
 		}
@@ -217,19 +214,31 @@ func findOperation(_ context.Context, _ *Gate, x *exchange) Decision {
 	return allow("named in the file")
 }
 
+// takeLimits takes the call from all limits at once, or from none. Limits per session
+// or network count browsers; those per site, connection or operation count everybody.
 func takeLimits(_ context.Context, g *Gate, x *exchange) Decision {
-	rules := x.conn.limits
+	subject := ratelimit.Subject{Site: x.call.Site, Connection: x.call.Connection, Operation: x.op.ID,
+		Session: x.visit, Client: x.call.Client}
+	var own []ratelimit.Rule
 	if x.rule != nil {
-		rules = x.rule.limits
+		own = x.rule.Limits
 	}
-	if x.visit == "" {
-		rules = slices.DeleteFunc(slices.Clone(rules), func(r ratelimit.Rule) bool { return r.Per == ratelimit.PerSession })
+	var checks []ratelimit.Check
+	for level, rules := range [][]ratelimit.Rule{x.conn.limits[0], x.conn.limits[1], own} {
+		for _, r := range rules {
+			if x.caller == site.Browser || r.Per != ratelimit.PerSession && r.Per != ratelimit.PerPrefix {
+				checks = append(checks, g.deps.Limiter.Check(ratelimit.Level(level), r, &subject))
+			}
+		}
 	}
-	head, err := g.deps.Limits.Take(LimitSubject{Site: x.call.Site, Connection: x.call.Connection,
-		Operation: x.op.ID, Visit: x.visit, Client: x.call.Client}, rules)
-	x.head = head
-	if err != nil {
-		return denyErr(err)
+	if len(checks) == 0 {
+		return allow("no limit applies")
+	}
+	d := g.deps.Limiter.AllowAll(g.now(), checks)
+	x.head = http.Header{}
+	ratelimit.SetHeader(x.head, checks, d)
+	if !d.Allowed {
+		return denyErr(d.Problem())
 	}
 	return allow("within limits")
 }
