@@ -38,7 +38,7 @@ type exchange struct {
 
 	head     http.Header // RateLimit fields
 	sent     bool        // an intent was written: bytes may have left
-	intent   audit.ID // open when intended
+	intent   audit.ID    // open when intended
 	intended bool
 	attempts time.Time
 	response *Response

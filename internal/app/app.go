@@ -1,0 +1,288 @@
+// Package app is the only place that wires the parts of a gate together: it opens what
+// lasts (store, audit log, keys, limits, connections to providers), builds a snapshot
+// from a configuration, and swaps a new one in when the file changes.
+//
+// It guarantees that a bad file changes nothing, that one call sees one snapshot, and
+// that everything it opened is closed in the reverse order. It decides nothing about
+// calls.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"sallyport/internal/audit"
+	"sallyport/internal/config"
+	"sallyport/internal/egress"
+	"sallyport/internal/ingress"
+	"sallyport/internal/observe"
+	"sallyport/internal/outbound"
+	"sallyport/internal/problem"
+	"sallyport/internal/provider"
+	"sallyport/internal/ratelimit"
+	"sallyport/internal/secret"
+	"sallyport/internal/secret/seal"
+	"sallyport/internal/session"
+	"sallyport/internal/store/sqlite"
+)
+
+// limiterEntries bounds the memory of rate limits: about 24 MiB.
+const limiterEntries = 1 << 20
+
+// Options say what to run.
+type Options struct {
+	// Path is the configuration file.
+	Path string
+	// Log takes the log lines.
+	Log *slog.Logger
+	// KeystoreKey unlocks the keystore; empty where there is none.
+	KeystoreKey secret.Value
+	// Now is the wall clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Gate is a running gate. Open makes it, Run serves until its context ends, Close
+// releases what Open took.
+type Gate struct {
+	options Options
+	log     *slog.Logger
+	catalog *provider.Catalog
+
+	store    *sqlite.Store
+	audit    *audit.Log
+	keyring  *seal.Keyring
+	keys     *session.Keys
+	issuer   *session.Issuer
+	verifier *session.Verifier
+	siteKeys *session.SiteKeys
+	limiter  *ratelimit.Limiter
+	freezes  egress.Freezes
+	secrets  secret.Sources
+	way      *wayOut
+	mocks    *mocks
+	recorder egress.Recorder
+
+	server *ingress.Server
+	closes []func() error
+
+	mu   sync.Mutex
+	file *config.File
+}
+
+// Open reads the file, opens everything and listens. Faults of the file come back as
+// config.Faults.
+func Open(ctx context.Context, o Options) (*Gate, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	g := &Gate{options: o, log: o.Log, catalog: provider.Builtin()}
+	file, faults := config.Load(o.Path, g.catalog)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	if err := g.open(ctx, file); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	return g, nil
+}
+
+func (g *Gate) open(ctx context.Context, file *config.File) error {
+	for _, step := range []func(context.Context, *config.File) error{
+		g.openData, g.openSecrets, g.openStore, g.openAudit, g.openCallers, g.openWays, g.listen,
+	} {
+		if err := step(ctx, file); err != nil {
+			return err
+		}
+	}
+	g.file = file
+	return nil
+}
+
+func (g *Gate) onClose(f func() error) { g.closes = append(g.closes, f) }
+
+// Close releases everything, last opened first. It may be called more than once.
+func (g *Gate) Close() error {
+	var errs []error
+	for i := len(g.closes) - 1; i >= 0; i-- {
+		errs = append(errs, g.closes[i]())
+	}
+	g.closes = nil
+	return errors.Join(errs...)
+}
+
+func (g *Gate) openData(_ context.Context, file *config.File) error {
+	if err := os.MkdirAll(file.Data, 0o700); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	return nil
+}
+
+func (g *Gate) openAudit(ctx context.Context, file *config.File) error {
+	log, err := audit.Open(filepath.Join(file.Data, "audit"), audit.Options{
+		Now: g.options.Now, Logger: g.log,
+		Key: func(site string) (secret.Value, error) { return g.hashKey(context.WithoutCancel(ctx), site) },
+	})
+	if err != nil {
+		return err
+	}
+	g.audit = log
+	g.onClose(log.Close)
+	return nil
+}
+
+func (g *Gate) openCallers(ctx context.Context, _ *config.File) error {
+	g.limiter = ratelimit.New(limiterEntries)
+	sealer, err := g.keyring.DataKey(ctx, "")
+	if err != nil {
+		return err
+	}
+	g.keys, err = session.OpenKeys(ctx, session.KeysOptions{Store: g.store, Sealer: sealer, Now: g.options.Now, Log: g.log})
+	if err != nil {
+		return err
+	}
+	g.issuer, err = session.NewIssuer(session.IssuerOptions{Name: issuerName, Keys: g.keys, Limiter: g.limiter, Now: g.options.Now})
+	if err != nil {
+		return err
+	}
+	g.verifier, err = session.OpenVerifier(ctx, session.VerifierOptions{Name: issuerName, Keys: g.keys, Store: g.store, Now: g.options.Now, Log: g.log})
+	if err != nil {
+		return err
+	}
+	g.siteKeys, err = session.NewSiteKeys(session.SiteKeysOptions{Store: g.store, Limiter: g.limiter, Now: g.options.Now, Log: g.log})
+	return err
+}
+
+// issuerName is the iss claim of session tokens.
+const issuerName = "sallyport"
+
+func (g *Gate) openWays(_ context.Context, _ *config.File) error {
+	g.recorder = observe.NewRecorder(g.log)
+	g.mocks = &mocks{now: g.options.Now, made: map[string]*mockEntry{}}
+	g.way = newWayOut(g.secrets, g.ownAddresses)
+	g.onClose(g.way.Close)
+	return nil
+}
+
+// ownAddresses are what the gate listens on: nothing may connect to them by a
+// provider's name.
+func (g *Gate) ownAddresses() []netip.AddrPort {
+	if g.server == nil {
+		return nil
+	}
+	var out []netip.AddrPort
+	for _, a := range []net.Addr{g.server.PublicAddr(), g.server.HTTPAddr()} {
+		if a == nil {
+			continue
+		}
+		if ap, err := netip.ParseAddrPort(a.String()); err == nil {
+			out = append(out, ap)
+		}
+	}
+	return out
+}
+
+func (g *Gate) listen(_ context.Context, file *config.File) error {
+	snapshot, err := g.snapshot(file)
+	if err != nil {
+		return err
+	}
+	c, err := g.ingressConfig(file)
+	if err != nil {
+		return err
+	}
+	g.server, err = ingress.Open(c, snapshot)
+	if err != nil {
+		return err
+	}
+	g.onClose(g.server.Close)
+	return nil
+}
+
+// Addr is the address of the public listener.
+func (g *Gate) Addr() net.Addr { return g.server.PublicAddr() }
+
+// Run serves until ctx ends, reloads on a change of the file or when reload is sent
+// to, and drains. It returns nil after an orderly end.
+func (g *Gate) Run(ctx context.Context, reload <-chan os.Signal) error {
+	g.logStart()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var background sync.WaitGroup
+	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.housekeeping} {
+		background.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				g.log.Error("background work ended", "error", err.Error())
+			}
+		})
+	}
+	background.Go(func() { g.watch(ctx, reload) })
+	err := g.server.Run(ctx)
+	cancel()
+	background.Wait()
+	return err
+}
+
+func (g *Gate) logStart() {
+	g.log.Info("listening", "address", g.Addr().String(), "config", g.file.Hash, "sites", len(g.file.Sites))
+	g.event(audit.KindStarted)
+	g.logFile(g.file)
+}
+
+func (g *Gate) logFile(file *config.File) {
+	for _, w := range file.Warnings {
+		g.log.Warn("configuration", "where", w.Path, "what", w.Found)
+	}
+	for _, l := range file.Loosened {
+		g.log.Warn("loosened", "where", l.Where, "what", l.What)
+	}
+}
+
+func (g *Gate) event(kind audit.Kind) {
+	hash := ""
+	if g.file != nil {
+		hash = g.file.Hash
+	}
+	if err := g.audit.Record(context.Background(), audit.Event{Kind: kind, Config: hash}); err != nil {
+		g.log.Error("audit event was not written", "kind", string(kind), "error", err.Error())
+	}
+}
+
+// housekeeping removes what has expired, once a minute.
+func (g *Gate) housekeeping(ctx context.Context) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		now := g.options.Now()
+		_, err1 := g.store.PurgeRepeats(ctx, now)
+		_, err2 := g.store.PurgeRevocations(ctx, now)
+		if err := errors.Join(err1, err2); err != nil && ctx.Err() == nil {
+			g.log.Error("expired rows were not removed", "error", err.Error())
+		}
+	}
+}
+
+// ready is what /readyz asks beyond the listener's own state.
+func (g *Gate) ready(context.Context) error {
+	if err := g.audit.Err(); err != nil {
+		return problem.Wrap(err, problem.AuditUnavailable, "the audit log takes no entries")
+	}
+	return nil
+}
+
+// dialer makes the dialer for what the operator runs beside the gate.
+func (g *Gate) dialer() *outbound.Dialer {
+	return outbound.NewDialer(outbound.DialerConfig{Policy: outbound.PolicyInfrastructure})
+}

@@ -1,0 +1,236 @@
+package app
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"sallyport/internal/contract"
+	"sallyport/internal/egress"
+	"sallyport/internal/outbound"
+	"sallyport/internal/provider"
+	"sallyport/internal/secret"
+	"sallyport/internal/site"
+)
+
+// wayOut keeps what outlives a snapshot: one Host for each provider host and settings,
+// one set of Buckets for each credential. It is safe for concurrent use.
+type wayOut struct {
+	secrets secret.Source
+	dialer  *outbound.Dialer
+
+	mu      sync.Mutex
+	hosts   map[string]*outbound.Host
+	buckets map[string][]limitBucket
+}
+
+type limitBucket struct {
+	ops    []string
+	bucket *outbound.Bucket
+}
+
+func newWayOut(secrets secret.Source, own func() []netip.AddrPort) *wayOut {
+	return &wayOut{secrets: secrets, hosts: map[string]*outbound.Host{}, buckets: map[string][]limitBucket{},
+		dialer: outbound.NewDialer(outbound.DialerConfig{Policy: outbound.PolicyProvider, Own: own})}
+}
+
+// Close ends idle connections.
+func (w *wayOut) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		h.Close()
+	}
+	return nil
+}
+
+// upstream makes the way out for one operation of a connection.
+func (w *wayOut) upstream(c *site.Connection, p *provider.Pack, op *contract.Operation) (egress.Upstream, error) {
+	host, err := w.host(c, p, op)
+	if err != nil {
+		return nil, err
+	}
+	auth, ok := p.Auth[op.Auth]
+	if !ok {
+		return nil, fmt.Errorf("provider %s has no auth %q", p.ID, op.Auth)
+	}
+	credential, err := w.credential(c, p, auth)
+	if err != nil {
+		return nil, err
+	}
+	return &direct{host: host, credential: credential, buckets: w.limits(c, p, op), pack: p, op: op,
+		keep: keptHeaders(p), signs: signsOf(p, op)}, nil
+}
+
+// host finds or makes the Host of a server in the connection's mode.
+func (w *wayOut) host(c *site.Connection, p *provider.Pack, op *contract.Operation) (*outbound.Host, error) {
+	config := outbound.HostConfig{Dialer: w.dialer, Retry: retryRule(p), URL: p.Servers[op.Server].URL[c.Mode]}
+	key := p.ID + "\x00" + config.URL
+	if u := c.Upstream; u != nil {
+		config.URL, config.Private = u.URL, u.Private
+		if len(u.CA) > 0 {
+			config.Roots = x509.NewCertPool()
+			if !config.Roots.AppendCertsFromPEM(u.CA) {
+				return nil, errors.New("upstream.ca holds no PEM certificate")
+			}
+		}
+		key = strings.Join([]string{p.ID, c.Site, c.Name, u.URL, string(u.CA), fmt.Sprint(u.Private)}, "\x00")
+	}
+	if config.URL == "" {
+		return nil, fmt.Errorf("provider %s has no server %q in mode %s", p.ID, op.Server, c.Mode)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if h, ok := w.hosts[key]; ok {
+		return h, nil
+	}
+	h, err := outbound.NewHost(config)
+	if err != nil {
+		return nil, err
+	}
+	w.hosts[key] = h
+	return h, nil
+}
+
+func retryRule(p *provider.Pack) outbound.RetryRule {
+	return outbound.RetryRule{Statuses: p.Retry.Statuses, RetryAfter: p.Retry.RetryAfter,
+		ThrottledIsUnprocessed: p.Retry.ThrottledIsUnprocessed, Header: p.Retry.Header, MaxAttempts: p.Retry.MaxAttempts}
+}
+
+// credential builds the credential of an auth from the connection's refs. Nothing is
+// read yet: a secret is read when it is used, so that a rotated one needs no restart.
+func (w *wayOut) credential(c *site.Connection, p *provider.Pack, auth provider.Auth) (outbound.Credential, error) {
+	fields := map[string]outbound.Field{}
+	for _, f := range p.Credentials {
+		if ref, ok := c.Credentials[f.Name]; ok {
+			fields[f.Name] = outbound.Field{Identifier: !f.Secret,
+				Read: func(ctx context.Context) (secret.Value, error) { return w.secrets.Read(ctx, ref) }}
+		} else if v, ok := c.Account[f.Name]; ok {
+			value := secret.NewValue([]byte(v))
+			fields[f.Name] = outbound.Field{Identifier: !f.Secret,
+				Read: func(context.Context) (secret.Value, error) { return value, nil }}
+		}
+	}
+	return outbound.NewTemplate(placement(auth), fields)
+}
+
+func placement(a provider.Auth) outbound.Placement {
+	p := outbound.Placement{Kind: outbound.Kind(a.Kind), Name: a.Name, Value: a.Value, User: a.User, Password: a.Password}
+	for _, also := range a.Also {
+		p.Also = append(p.Also, placement(also))
+	}
+	return p
+}
+
+// limits are the buckets that an operation counts in: those of the credential's
+// documented limits that name the operation or none.
+func (w *wayOut) limits(c *site.Connection, p *provider.Pack, op *contract.Operation) []*outbound.Bucket {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := credentialKey(c)
+	all, ok := w.buckets[key]
+	if !ok {
+		all = makeBuckets(p, c.Mode)
+		w.buckets[key] = all
+	}
+	var out []*outbound.Bucket
+	for _, b := range all {
+		if len(b.ops) == 0 || slices.Contains(b.ops, op.ID) {
+			out = append(out, b.bucket)
+		}
+	}
+	return out
+}
+
+// credentialKey is the same for connections that share a credential: providers count
+// by account, not by our connections.
+func credentialKey(c *site.Connection) string {
+	parts := []string{c.Provider, string(c.Mode)}
+	for _, name := range slices.Sorted(maps.Keys(c.Credentials)) {
+		parts = append(parts, name, c.Credentials[name].String())
+	}
+	if c.Upstream != nil {
+		parts = append(parts, c.Site, c.Name)
+	}
+	return strings.Join(parts, "\x00")
+}
+
+func makeBuckets(p *provider.Pack, mode provider.Mode) []limitBucket {
+	var out []limitBucket
+	for _, l := range p.Limits {
+		if len(l.Modes) > 0 && !slices.Contains(l.Modes, mode) || l.Scope == "object" || l.Scope == "number" {
+			continue
+		}
+		per, err := time.ParseDuration(l.Per)
+		if l.Calls > 0 && (err != nil || per <= 0) || l.Calls <= 0 && l.InFlight <= 0 {
+			continue
+		}
+		if l.Scope == "operation" && len(l.Ops) == 0 { // each operation has its own count
+			for _, op := range p.Contract().Operations() {
+				out = append(out, limitBucket{ops: []string{op.ID}, bucket: newBucket(l, per)})
+			}
+			continue
+		}
+		out = append(out, limitBucket{ops: l.Ops, bucket: newBucket(l, per)})
+	}
+	return out
+}
+
+func newBucket(l provider.Limit, per time.Duration) *outbound.Bucket {
+	return outbound.NewBucket(outbound.BucketConfig{Calls: l.Calls, Per: per, InFlight: l.InFlight})
+}
+
+// direct is the way to the provider itself.
+type direct struct {
+	host       *outbound.Host
+	credential outbound.Credential
+	buckets    []*outbound.Bucket
+	pack       *provider.Pack
+	op         *contract.Operation
+	keep       []string
+	signs      []provider.Sign
+}
+
+// Send implements egress.Upstream.
+func (d *direct) Send(ctx context.Context, r *egress.Request) (*egress.Response, error) {
+	result, err := d.host.Do(ctx, &outbound.Call{
+		Method: r.Method, Path: r.Path, RawQuery: r.RawQuery, Header: r.Header, Body: r.Body,
+		Credential: d.credential, Buckets: d.buckets, Safety: d.safety(r), KeyHeader: d.pack.Idempotency.Header,
+		Finish: r.Uninterrupt, Intent: r.Intent, Judge: d.judge, Keep: d.keep,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &egress.Response{Status: result.Status, Header: result.Header, Body: result.Body, Attempts: result.Attempts,
+		Throttled: result.Verdict == outbound.Throttled, RetryAfter: result.RetryAfter}, nil
+}
+
+func (d *direct) safety(r *egress.Request) outbound.Safety {
+	switch {
+	case d.op.Retry == contract.RetrySafe:
+		return outbound.Safe
+	case d.op.Retry == contract.RetryKeyed && r.Keyed:
+		return outbound.Keyed
+	}
+	return outbound.Never
+}
+
+func (d *direct) judge(status int, header http.Header, body []byte) outbound.Verdict {
+	return judge(d.signs, status, header, body)
+}
+
+func keptHeaders(p *provider.Pack) []string {
+	out := slices.Clone(p.ResponseHeaders)
+	if p.Retry.RetryAfter {
+		out = append(out, "Retry-After")
+	}
+	return out
+}
