@@ -59,6 +59,7 @@ type Gate struct {
 	store    *sqlite.Store
 	audit    *audit.Log
 	keyring  *seal.Keyring
+	hashKeys *hashKeys
 	keys     *session.Keys
 	issuer   *session.Issuer
 	verifier *session.Verifier
@@ -125,10 +126,10 @@ func (g *Gate) openData(_ context.Context, file *config.File) error {
 	return nil
 }
 
-func (g *Gate) openAudit(ctx context.Context, file *config.File) error {
+func (g *Gate) openAudit(_ context.Context, file *config.File) error {
 	log, err := audit.Open(filepath.Join(file.Data, "audit"), audit.Options{
 		Now: g.options.Now, Logger: g.log,
-		Key: func(site string) (secret.Value, error) { return g.hashKey(context.WithoutCancel(ctx), site) },
+		Key: g.hashKeys.key,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,94 @@
+package app
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"sallyport/internal/config"
+	"sallyport/internal/contract"
+	"sallyport/internal/site"
+	"sallyport/web"
+)
+
+// scriptSite is the table in client.js: no secret, no rule, only where parameters travel.
+type scriptSite struct {
+	Connections map[string]scriptConnection `json:"connections"`
+}
+
+type scriptConnection struct {
+	Public     map[string]string          `json:"public,omitempty"`
+	Operations map[string]scriptOperation `json:"operations"`
+}
+
+type scriptOperation struct {
+	Method string                 `json:"method"`
+	Path   string                 `json:"path"`
+	Body   any                    `json:"body,omitempty"` // true, "whole", or absent
+	Params map[string]scriptParam `json:"params"`
+}
+
+type scriptParam struct {
+	In      contract.Location `json:"in"`
+	Wire    string            `json:"wire"`
+	Account bool              `json:"account,omitempty"`
+}
+
+const scriptMark = "/*SITE*/null"
+
+// scripts builds client.js for every site.
+func (g *Gate) scripts(f *config.File) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	for _, s := range f.Sites {
+		script, err := g.script(s)
+		if err != nil {
+			return nil, fmt.Errorf("client.js of %s: %w", s.Name, err)
+		}
+		out[s.Name] = script
+	}
+	return out, nil
+}
+
+func (g *Gate) script(s *site.Site) ([]byte, error) {
+	table := scriptSite{Connections: map[string]scriptConnection{}}
+	for name, c := range s.Connections {
+		if len(c.Browser) == 0 && len(c.Public) == 0 {
+			continue
+		}
+		pack, err := g.catalog.Find(c.Provider)
+		if err != nil {
+			return nil, err
+		}
+		conn := scriptConnection{Public: c.Public, Operations: map[string]scriptOperation{}}
+		for id := range c.Browser {
+			if op, ok := pack.Contract().Find(id); ok {
+				conn.Operations[id] = describe(op)
+			}
+		}
+		table.Connections[name] = conn
+	}
+	var raw bytes.Buffer
+	enc := json.NewEncoder(&raw) // escapes <, > and &: the table stands in a script
+	if err := enc.Encode(table); err != nil {
+		return nil, err
+	}
+	if strings.Count(web.ClientJS, scriptMark) != 1 {
+		return nil, fmt.Errorf("the source has no single %s", scriptMark)
+	}
+	return []byte(strings.Replace(web.ClientJS, scriptMark, strings.TrimSpace(raw.String()), 1)), nil
+}
+
+func describe(op *contract.Operation) scriptOperation {
+	out := scriptOperation{Method: op.Method, Path: op.PathTemplate, Params: map[string]scriptParam{}}
+	if op.RequestType != "" {
+		out.Body = true
+		if p, ok := op.Param("body"); ok && p.In == contract.InBody && len(op.RequestBody().Properties) == 0 {
+			out.Body = "whole"
+		}
+	}
+	for _, p := range op.Params {
+		out.Params[p.Name] = scriptParam{In: p.In, Wire: p.Wire, Account: p.Account != ""}
+	}
+	return out
+}

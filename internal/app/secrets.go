@@ -1,0 +1,168 @@
+package app
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"sallyport/internal/config"
+	"sallyport/internal/secret"
+	"sallyport/internal/secret/env"
+	"sallyport/internal/secret/file"
+	"sallyport/internal/secret/keystore"
+	"sallyport/internal/secret/seal"
+	"sallyport/internal/store/sqlite"
+)
+
+// rootFile keeps the root key where there is no keystore: readable by its owner only,
+// in the data folder. Whoever reads that folder can then read what is sealed in it;
+// `check` says so.
+const rootFile = "root.key"
+
+func (g *Gate) openSecrets(_ context.Context, f *config.File) error {
+	g.secrets = secret.Sources{"env": env.Source{}, "file": file.New(f.Dir)}
+	if g.options.KeystoreKey.Empty() || f.Keystore == "" {
+		return nil
+	}
+	ks, err := keystore.Open(f.Keystore, g.options.KeystoreKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // no ref needs it, or reading the ref says so
+	}
+	if err != nil {
+		return err
+	}
+	g.secrets["keystore"] = ks
+	return nil
+}
+
+// rootKey is the key from which everything in the store is sealed: kept in the
+// keystore where there is one, else in the data folder.
+func (g *Gate) rootKey(ctx context.Context, f *config.File) (secret.Value, error) {
+	path := filepath.Join(f.Data, rootFile)
+	onDisk, err := readRoot(path)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	ks, ok := g.secrets["keystore"].(*keystore.Store)
+	switch {
+	case onDisk != nil && ok:
+		g.log.Warn("loosened", "where", path, "what", "the root key lies in the data folder, as it did before there was a keystore")
+		return secret.NewValue(onDisk), nil
+	case onDisk != nil:
+		return secret.NewValue(onDisk), nil
+	case ok:
+		return ks.RootKey(ctx)
+	}
+	return makeRoot(path)
+}
+
+func readRoot(path string) ([]byte, error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read root key: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("read root key %s: others can read it (mode %o); run: chmod 600 %s", path, info.Mode().Perm(), path)
+	}
+	key, err := os.ReadFile(path)
+	if err == nil && len(key) != seal.RootSize {
+		err = fmt.Errorf("it has %d bytes, not %d", len(key), seal.RootSize)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read root key %s: %w", path, err)
+	}
+	return key, nil
+}
+
+func makeRoot(path string) (secret.Value, error) {
+	key := make([]byte, seal.RootSize)
+	if _, err := rand.Read(key); err != nil {
+		return secret.Value{}, fmt.Errorf("make root key: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return secret.Value{}, fmt.Errorf("write root key: %w", err)
+	}
+	_, err = f.Write(key)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return secret.Value{}, fmt.Errorf("write root key: %w", err)
+	}
+	return secret.NewValue(key), nil
+}
+
+func (g *Gate) openStore(ctx context.Context, f *config.File) error {
+	root, err := g.rootKey(ctx, f)
+	if err != nil {
+		return err
+	}
+	sealer, err := seal.NewRoot(root)
+	if err != nil {
+		return err
+	}
+	g.store, err = sqlite.Open(ctx, f.Store)
+	if err != nil {
+		return err
+	}
+	g.onClose(g.store.Close)
+	g.keyring = seal.NewKeyring(sealer, g.store)
+	g.hashKeys = &hashKeys{root: root, known: map[string]secret.Value{}}
+	g.freezes, err = g.store.WatchFreezes(ctx)
+	return err
+}
+
+// hashKeys derives the key of each site's keyed hashes in the audit log. The empty
+// site is the gate itself. Safe for concurrent use.
+type hashKeys struct {
+	root secret.Value
+
+	mu    sync.Mutex
+	known map[string]secret.Value
+}
+
+func (h *hashKeys) key(site string) (secret.Value, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if v, ok := h.known[site]; ok {
+		return v, nil
+	}
+	raw, err := hkdf.Key(sha256.New, h.root.Expose(), nil, "sallyport/v1/audit-hash/"+site, 32)
+	if err != nil {
+		return secret.Value{}, fmt.Errorf("derive audit key: %w", err)
+	}
+	v := secret.NewValue(raw)
+	h.known[site] = v
+	return v, nil
+}
+
+// answers seals what egress keeps for repeats, with the site's data key.
+type answers struct{ keyring *seal.Keyring }
+
+const answerPurpose = "idempotency-answer"
+
+// Seal implements egress.Answers.
+func (a answers) Seal(ctx context.Context, site string, plaintext []byte) ([]byte, error) {
+	s, err := a.keyring.DataKey(ctx, site)
+	if err != nil {
+		return nil, err
+	}
+	return s.Seal(plaintext, answerPurpose)
+}
+
+// Open implements egress.Answers.
+func (a answers) Open(ctx context.Context, site string, sealed []byte) ([]byte, error) {
+	s, err := a.keyring.DataKey(ctx, site)
+	if err != nil {
+		return nil, err
+	}
+	return s.Open(sealed, answerPurpose)
+}

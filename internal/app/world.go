@@ -1,0 +1,167 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"sallyport/internal/config"
+	"sallyport/internal/contract"
+	"sallyport/internal/egress"
+	"sallyport/internal/ingress"
+	"sallyport/internal/mock"
+	"sallyport/internal/provider"
+	"sallyport/internal/session"
+	"sallyport/internal/site"
+)
+
+// snapshot builds the whole new world of a configuration.
+func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
+	gate, err := egress.New(file.Sites, g.catalog, egress.Deps{
+		Sessions: g.verifier, Keys: g.siteKeys, Limiter: g.limiter, Freezes: g.freezes, Audit: g.audit,
+		Idempotency: g.store, Answers: answers{g.keyring}, Recorder: g.recorder, Config: file.Hash,
+		Upstream: g.upstream, Now: g.options.Now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("build the pipeline: %w", err)
+	}
+	scripts, err := g.scripts(file)
+	if err != nil {
+		return nil, err
+	}
+	return ingress.NewSnapshot(ingress.World{
+		Sites: file.Sites, Caller: gate, Sessions: &visits{gate: g, sites: file.Sites},
+		Script:  func(name string) []byte { return scripts[name] },
+		Methods: func(c *site.Connection) []string { return g.browserMethods(c) },
+	})
+}
+
+func (g *Gate) upstream(c *site.Connection, p *provider.Pack, op *contract.Operation) (egress.Upstream, error) {
+	if c.Mode == provider.Mock && c.Upstream == nil {
+		return g.mocks.of(c, p), nil
+	}
+	return g.way.upstream(c, p, op)
+}
+
+func (g *Gate) browserMethods(c *site.Connection) []string {
+	pack, err := g.catalog.Find(c.Provider)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for name := range c.Browser {
+		if op, ok := pack.Contract().Find(name); ok && !slices.Contains(out, op.Method) {
+			out = append(out, op.Method)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// mocks keeps the mock of each connection over reloads, so that what was created can
+// still be read after a change of the file.
+type mocks struct {
+	now func() time.Time
+
+	mu   sync.Mutex
+	made map[string]*mockEntry
+}
+
+type mockEntry struct {
+	faults site.MockFaults
+	mock   *mock.Provider
+}
+
+func (m *mocks) of(c *site.Connection, p *provider.Pack) *mock.Provider {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := c.Site + "\x00" + c.Name + "\x00" + c.Provider
+	if e, ok := m.made[key]; ok && e.faults == c.Mock {
+		return e.mock
+	}
+	e := &mockEntry{faults: c.Mock, mock: mock.New(p, c.Mock, m.now)}
+	m.made[key] = e
+	return e.mock
+}
+
+// visits implements ingress.Sessions for the sites of one snapshot.
+type visits struct {
+	gate  *Gate
+	sites []*site.Site
+}
+
+// Mint starts a visit.
+func (v *visits) Mint(_ context.Context, siteName string, origin site.Origin, client netip.Addr) (string, time.Time, error) {
+	ttl := time.Duration(0)
+	for _, s := range v.sites {
+		if s.Name == siteName {
+			ttl = s.SessionTTL
+		}
+	}
+	m, err := v.gate.issuer.Mint(session.Request{Site: siteName, Origin: origin, Client: client, TTL: ttl})
+	return m.Token, m.Session.ExpiresAt, err
+}
+
+// Revoke ends the visit of a token.
+func (v *visits) Revoke(ctx context.Context, siteName string, origin site.Origin, token string) error {
+	s, err := v.gate.verifier.Verify(token, siteName, origin)
+	if err != nil {
+		return err
+	}
+	return v.gate.verifier.Revoke(ctx, s)
+}
+
+// KeySet is the document of /.well-known/jwks.json.
+func (v *visits) KeySet() []byte { return v.gate.keys.JWKS() }
+
+func (g *Gate) ingressConfig(f *config.File) (ingress.Config, error) {
+	c := ingress.Config{Public: f.Listen.Public, HTTP: f.Listen.HTTP, Log: g.log, Now: g.options.Now, Ready: g.ready}
+	if b := f.Listen.Behind; b != nil {
+		c.Behind = ingress.Behind{From: b.From, Header: b.ClientIP}
+	}
+	switch f.Listen.TLS.Kind {
+	case config.TLSOff:
+		c.TLS.Off = true
+	case config.TLSFiles:
+		c.TLS.CertFile, c.TLS.KeyFile = f.Listen.TLS.Cert, f.Listen.TLS.Key
+	case config.TLSAuto:
+		client, err := g.acmeClient(f.Listen.TLS.CARoot)
+		if err != nil {
+			return c, err
+		}
+		c.TLS.Auto = &ingress.Auto{Email: f.Listen.TLS.Email, Directory: f.Listen.TLS.CA, Client: client,
+			Storage: filepath.Join(f.Data, "certificates")}
+	}
+	return c, nil
+}
+
+// acmeClient makes requests to the certificate authority through outbound's
+// infrastructure policy, without redirects to elsewhere and without an environment proxy.
+func (g *Gate) acmeClient(root string) (*http.Client, error) {
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if root != "" {
+		pem, err := os.ReadFile(root)
+		if err != nil {
+			return nil, fmt.Errorf("read listen.tls.auto.ca_root: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("listen.tls.auto.ca_root: %s holds no PEM certificate", root)
+		}
+	}
+	dial := g.dialer()
+	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+		DialContext:     func(ctx context.Context, network, addr string) (net.Conn, error) { return dial.DialContext(ctx, network, addr) },
+		TLSClientConfig: t, TLSHandshakeTimeout: 10 * time.Second, ForceAttemptHTTP2: true, MaxIdleConns: 4,
+		IdleConnTimeout: 30 * time.Second, ResponseHeaderTimeout: 20 * time.Second,
+	}}, nil
+}
