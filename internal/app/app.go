@@ -21,9 +21,7 @@ import (
 
 	"sallyport/internal/audit"
 	"sallyport/internal/config"
-	"sallyport/internal/egress"
 	"sallyport/internal/ingress"
-	"sallyport/internal/observe"
 	"sallyport/internal/outbound"
 	"sallyport/internal/problem"
 	"sallyport/internal/provider"
@@ -65,11 +63,10 @@ type Gate struct {
 	verifier *session.Verifier
 	siteKeys *session.SiteKeys
 	limiter  *ratelimit.Limiter
-	freezes  egress.Freezes
+	freezes  *sqlite.FreezeWatch
 	secrets  secret.Sources
 	way      *wayOut
 	mocks    *mocks
-	recorder egress.Recorder
 
 	server *ingress.Server
 	closes []func() error
@@ -165,7 +162,6 @@ func (g *Gate) openCallers(ctx context.Context, _ *config.File) error {
 const issuerName = "sallyport"
 
 func (g *Gate) openWays(_ context.Context, _ *config.File) error {
-	g.recorder = observe.NewRecorder(g.log)
 	g.mocks = &mocks{now: g.options.Now, made: map[string]*mockEntry{}}
 	g.way = newWayOut(g.secrets, g.ownAddresses)
 	g.onClose(g.way.Close)
@@ -217,10 +213,10 @@ func (g *Gate) Run(ctx context.Context, reload <-chan os.Signal) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var background sync.WaitGroup
-	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.housekeeping} {
+	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.freezes.Run, g.housekeeping} {
 		background.Go(func() {
 			if err := run(ctx); err != nil && ctx.Err() == nil {
-				g.log.Error("background work ended", "error", err.Error())
+				g.log.Error("background work ended", "error", err)
 			}
 		})
 	}
@@ -232,17 +228,17 @@ func (g *Gate) Run(ctx context.Context, reload <-chan os.Signal) error {
 }
 
 func (g *Gate) logStart() {
-	g.log.Info("listening", "address", g.Addr().String(), "config", g.file.Hash, "sites", len(g.file.Sites))
+	g.log.Info("listening", "listen", g.Addr().String(), "config", g.file.Hash, "sites", len(g.file.Sites))
 	g.event(audit.KindStarted)
 	g.logFile(g.file)
 }
 
 func (g *Gate) logFile(file *config.File) {
 	for _, w := range file.Warnings {
-		g.log.Warn("configuration", "where", w.Path, "what", w.Found)
+		g.log.Warn("configuration", "name", w.Path, "line", w.Line, "reason", w.Found)
 	}
 	for _, l := range file.Loosened {
-		g.log.Warn("loosened", "where", l.Where, "what", l.What)
+		g.log.Warn("loosened", "name", l.Where, "line", l.Line, "reason", l.What)
 	}
 }
 
@@ -252,7 +248,7 @@ func (g *Gate) event(kind audit.Kind) {
 		hash = g.file.Hash
 	}
 	if err := g.audit.Record(context.Background(), audit.Event{Kind: kind, Config: hash}); err != nil {
-		g.log.Error("audit event was not written", "kind", string(kind), "error", err.Error())
+		g.log.Error("audit event was not written", "kind", string(kind), "error", err)
 	}
 }
 
@@ -270,7 +266,7 @@ func (g *Gate) housekeeping(ctx context.Context) error {
 		_, err1 := g.store.PurgeRepeats(ctx, now)
 		_, err2 := g.store.PurgeRevocations(ctx, now)
 		if err := errors.Join(err1, err2); err != nil && ctx.Err() == nil {
-			g.log.Error("expired rows were not removed", "error", err.Error())
+			g.log.Error("expired rows were not removed", "error", err)
 		}
 	}
 }

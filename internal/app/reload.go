@@ -16,7 +16,7 @@ func (g *Gate) Reload() error {
 	file, faults := config.Load(g.options.Path, g.catalog)
 	if len(faults) > 0 {
 		for _, f := range faults {
-			g.log.Error("configuration", "where", f.Path, "what", f.Found)
+			g.log.Error("configuration", "name", f.Path, "line", f.Line, "reason", f.Found)
 		}
 		g.log.Error("the file is not used; the gate goes on with the one before", "config", g.file.Hash)
 		g.event(audit.KindConfigRefused)
@@ -26,7 +26,7 @@ func (g *Gate) Reload() error {
 		return nil
 	}
 	if err := g.swap(file); err != nil {
-		g.log.Error("the file is not used; the gate goes on with the one before", "config", g.file.Hash, "error", err.Error())
+		g.log.Error("the file is not used; the gate goes on with the one before", "config", g.file.Hash, "error", err)
 		g.event(audit.KindConfigRefused)
 		return err
 	}
@@ -37,7 +37,7 @@ func (g *Gate) Reload() error {
 
 func (g *Gate) swap(file *config.File) error {
 	if what := needsRestart(g.file, file); what != "" {
-		g.log.Warn("a restart is needed", "where", what, "what", "this part of the file is read at start only; the rest is swapped now")
+		g.log.Warn("a restart is needed", "name", what, "reason", "this part of the file is read at start only; the rest is swapped now")
 	}
 	snapshot, err := g.snapshot(file)
 	if err != nil {

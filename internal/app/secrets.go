@@ -53,7 +53,7 @@ func (g *Gate) rootKey(ctx context.Context, f *config.File) (secret.Value, error
 	ks, ok := g.secrets["keystore"].(*keystore.Store)
 	switch {
 	case onDisk != nil && ok:
-		g.log.Warn("loosened", "where", path, "what", "the root key lies in the data folder, as it did before there was a keystore")
+		g.log.Warn("loosened", "file", path, "reason", "the root key lies in the data folder, as it did before there was a keystore")
 		return secret.NewValue(onDisk), nil
 	case onDisk != nil:
 		return secret.NewValue(onDisk), nil
@@ -109,7 +109,7 @@ func (g *Gate) openStore(ctx context.Context, f *config.File) error {
 	if err != nil {
 		return err
 	}
-	g.store, err = sqlite.Open(ctx, f.Store)
+	g.store, err = sqlite.Open(ctx, sqlite.Options{Path: f.Store, Role: sqlite.Serve, Now: g.options.Now, Log: g.log})
 	if err != nil {
 		return err
 	}

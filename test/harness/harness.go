@@ -106,7 +106,7 @@ func (g *Gate) write(name string, data []byte) {
 // Rewrite changes the configuration file.
 func (g *Gate) Rewrite(config string) { g.t.Helper(); g.write("sallyport.yaml", []byte(config)) }
 
-var listening = regexp.MustCompile(`"address":"([^"]+)"`)
+var listening = regexp.MustCompile(`"listen":"([^"]+)"`)
 
 // Start runs `sallyport run` and waits until it answers /readyz.
 func (g *Gate) Start() *Gate {
