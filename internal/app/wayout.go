@@ -101,7 +101,7 @@ func (w *wayOut) host(c *site.Connection, p *provider.Pack, op *contract.Operati
 }
 
 func retryRule(p *provider.Pack) outbound.RetryRule {
-	return outbound.RetryRule{Statuses: p.Retry.Statuses, RetryAfter: p.Retry.RetryAfter,
+	return outbound.RetryRule{Statuses: p.Retry.Statuses,
 		ThrottledIsUnprocessed: p.Retry.ThrottledIsUnprocessed, Header: p.Retry.Header, MaxAttempts: p.Retry.MaxAttempts}
 }
 
