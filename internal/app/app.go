@@ -41,8 +41,6 @@ type Options struct {
 	Path string
 	// Log takes the log lines.
 	Log *slog.Logger
-	// KeystoreKey unlocks the keystore; empty where there is none.
-	KeystoreKey secret.Value
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -282,4 +280,11 @@ func (g *Gate) ready(context.Context) error {
 // dialer makes the dialer for what the operator runs beside the gate.
 func (g *Gate) dialer() *outbound.Dialer {
 	return outbound.NewDialer(outbound.DialerConfig{Policy: outbound.PolicyInfrastructure})
+}
+
+// Serve runs the gate and closes it; the error is of either.
+func (g *Gate) Serve(ctx context.Context, reload <-chan os.Signal) error {
+	err := g.Run(ctx, reload)
+	g.event(audit.KindStopped)
+	return errors.Join(err, g.Close())
 }

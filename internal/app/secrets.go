@@ -14,8 +14,6 @@ import (
 
 	"sallyport/internal/config"
 	"sallyport/internal/secret"
-	"sallyport/internal/secret/env"
-	"sallyport/internal/secret/file"
 	"sallyport/internal/secret/keystore"
 	"sallyport/internal/secret/seal"
 	"sallyport/internal/store/sqlite"
@@ -26,20 +24,9 @@ import (
 // `check` says so.
 const rootFile = "root.key"
 
-func (g *Gate) openSecrets(_ context.Context, f *config.File) error {
-	g.secrets = secret.Sources{"env": env.Source{}, "file": file.New(f.Dir)}
-	if g.options.KeystoreKey.Empty() || f.Keystore == "" {
-		return nil
-	}
-	ks, err := keystore.Open(f.Keystore, g.options.KeystoreKey)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // no ref needs it, or reading the ref says so
-	}
-	if err != nil {
-		return err
-	}
-	g.secrets["keystore"] = ks
-	return nil
+func (g *Gate) openSecrets(ctx context.Context, f *config.File) (err error) {
+	g.secrets, err = f.Secrets(ctx)
+	return err
 }
 
 // rootKey is the key from which everything in the store is sealed: kept in the

@@ -160,7 +160,9 @@ func (g *Gate) acmeClient(root string) (*http.Client, error) {
 	}
 	dial := g.dialer()
 	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
-		DialContext:     func(ctx context.Context, network, addr string) (net.Conn, error) { return dial.DialContext(ctx, network, addr) },
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return dial.DialContext(ctx, network, addr)
+		},
 		TLSClientConfig: t, TLSHandshakeTimeout: 10 * time.Second, ForceAttemptHTTP2: true, MaxIdleConns: 4,
 		IdleConnTimeout: 30 * time.Second, ResponseHeaderTimeout: 20 * time.Second,
 	}}, nil
