@@ -21,6 +21,7 @@ import (
 
 	"sallyport/internal/audit"
 	"sallyport/internal/config"
+	"sallyport/internal/egress"
 	"sallyport/internal/ingress"
 	"sallyport/internal/outbound"
 	"sallyport/internal/problem"
@@ -65,6 +66,7 @@ type Gate struct {
 	secrets  secret.Sources
 	way      *wayOut
 	mocks    *mocks
+	flights  egress.Flights
 
 	server *ingress.Server
 	closes []func() error

@@ -34,6 +34,7 @@ type exchange struct {
 	asked  string // the caller's own key
 	idem   RepeatKey
 	began  bool
+	flight *flight // this call's, while others with its key wait
 	replay bool
 
 	head     http.Header // RateLimit fields
@@ -74,7 +75,26 @@ func (x *exchange) fail(p *problem.Error) *Answer {
 	for k, v := range x.head {
 		h[k] = v
 	}
-	return &Answer{Status: p.Status(), Header: h, Problem: p}
+	return &Answer{Status: p.Status(), Header: h, Problem: x.speak(p)}
+}
+
+// speak adds the refusal in the provider's own error shape for callers that are not
+// browsers. stripe (Node) 23.1.0 takes an answer of status 422 without an "error" member
+// for a success, so a refusal that only speaks RFC 9457 would be missed.
+func (x *exchange) speak(p *problem.Error) *problem.Error {
+	if x.conn == nil || x.call.Origin != "" || x.conn.pack.Errors.Code == "" {
+		return p
+	}
+	args := contract.NewArgs(map[string]any{})
+	for path, text := range map[string]string{x.conn.pack.Errors.Code: string(p.Code), x.conn.pack.Errors.Message: p.Detail} {
+		at, err := contract.ParsePath(path)
+		if err != nil || args.Set(at, text) != nil {
+			continue
+		}
+	}
+	c := *p
+	c.Extra = args.Tree()
+	return &c
 }
 
 // callerKey is the key that the caller sent, if any: the one to repeat the call with.

@@ -19,6 +19,7 @@ type Deps struct {
 	Freezes     Freezes
 	Audit       Audit
 	Idempotency Idempotency
+	Flights     *Flights
 	Answers     Answers
 	Recorder    Recorder
 	// Config names the configuration in audit entries.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"sallyport/internal/contract"
@@ -88,7 +89,21 @@ func (g *Gate) claim(ctx context.Context, x *exchange) Decision {
 	want := Repeat{RequestHash: x.requestHash(), ExpiresAt: g.now().Add(keepAnswers), CreatedAt: g.now()}
 	ctx, cancel := context.WithTimeout(ctx, waitForFirst)
 	defer cancel()
-	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+	for x.flight == nil {
+		mine, ended, err := g.deps.Flights.enter(ctx, x.idem)
+		switch {
+		case err != nil:
+			return deny(busy())
+		case mine != nil:
+			mine.hash, x.flight = want.RequestHash, mine
+		case ended.answer != nil && ended.hash == want.RequestHash:
+			return x.replayAnswer(ended.answer)
+		case ended.answer != nil:
+			return deny(otherRequest())
+		}
+	}
+	// Another process may be making the call: its end is looked for in the store.
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
 		first, known, err := g.deps.Idempotency.BeginRepeat(ctx, x.idem, want, g.now())
 		switch {
 		case err != nil:
@@ -97,19 +112,72 @@ func (g *Gate) claim(ctx context.Context, x *exchange) Decision {
 			x.began = true
 			return allow("first with this key")
 		case known.RequestHash != want.RequestHash:
-			return deny(problem.New(problem.IdempotencyConflict, "this key was used with other parameters").
-				WithHint("use a new key for a new call"))
+			return deny(otherRequest())
 		case known.State == RepeatDone:
-			return g.replayAnswer(ctx, x, known.Sealed)
+			return g.openAnswer(ctx, x, known.Sealed)
 		case known.State != RepeatInProgress:
 			return x.repeatUnknown()
 		}
 		select {
 		case <-ctx.Done():
-			return deny(problem.New(problem.IdempotencyBusy, "the call with this key has not ended yet").WithHint("repeat in a few seconds with the same key"))
+			return deny(busy())
 		case <-time.After(wait):
 		}
 	}
+}
+
+func otherRequest() *problem.Error {
+	return problem.New(problem.IdempotencyConflict, "this key was used with other parameters").WithHint("use a new key for a new call")
+}
+
+func busy() *problem.Error {
+	return problem.New(problem.IdempotencyBusy, "the call with this key has not ended yet").WithHint("repeat in a few seconds with the same key")
+}
+
+// Flights lets calls with one key share one call within this process: repeats wait in
+// memory for its end and take its answer. It outlives snapshots; the zero value is ready
+// and safe for concurrent use.
+type Flights struct {
+	mu     sync.Mutex
+	flying map[RepeatKey]*flight
+}
+
+// flight is a call under way. hash and answer are set before done is closed; answer
+// stays nil where the end left nothing to share.
+type flight struct {
+	done   chan struct{}
+	hash   [32]byte
+	answer []byte
+}
+
+// enter makes the caller's flight the one with the key, or waits for the one under way
+// and returns it, ended.
+func (f *Flights) enter(ctx context.Context, key RepeatKey) (mine, ended *flight, err error) {
+	f.mu.Lock()
+	other, busy := f.flying[key]
+	if !busy {
+		mine = &flight{done: make(chan struct{})}
+		if f.flying == nil {
+			f.flying = map[RepeatKey]*flight{}
+		}
+		f.flying[key] = mine
+		f.mu.Unlock()
+		return mine, nil, nil
+	}
+	f.mu.Unlock()
+	select {
+	case <-other.done:
+		return nil, other, nil
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+}
+
+func (f *Flights) leave(key RepeatKey, mine *flight) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.flying, key)
+	close(mine.done)
 }
 
 // repeatUnknown decides on the repeat of a call whose outcome nobody knows: safe only
@@ -154,11 +222,18 @@ type storedProblem struct {
 	ProviderCode   string          `json:"provider_code,omitempty"`
 }
 
-func (g *Gate) replayAnswer(ctx context.Context, x *exchange, sealed []byte) Decision {
+func (g *Gate) openAnswer(ctx context.Context, x *exchange, sealed []byte) Decision {
 	stored, err := g.deps.Answers.Open(ctx, x.call.Site, sealed)
 	if err != nil {
 		return deny(problem.Wrap(err, problem.StoreUnavailable, "the stored answer cannot be opened"))
 	}
+	if x.flight != nil {
+		x.flight.answer = stored // for those in this process that wait
+	}
+	return x.replayAnswer(stored)
+}
+
+func (x *exchange) replayAnswer(stored []byte) Decision {
 	var s storedAnswer
 	if err := json.Unmarshal(stored, &s); err != nil {
 		return denyErr(err)
@@ -171,8 +246,8 @@ func (g *Gate) replayAnswer(ctx context.Context, x *exchange, sealed []byte) Dec
 	header.Set("Idempotent-Replayed", "true")
 	x.finished = &Answer{Status: s.Status, Header: header, Body: s.Body}
 	if p := s.Problem; p != nil {
-		x.finished.Problem = &problem.Error{Code: p.Code, Detail: p.Detail, Hint: p.Hint, Outcome: p.Outcome,
-			Faults: p.Faults, ProviderStatus: p.ProviderStatus, ProviderCode: p.ProviderCode, IdempotencyKey: x.asked}
+		x.finished.Problem = x.speak(&problem.Error{Code: p.Code, Detail: p.Detail, Hint: p.Hint, Outcome: p.Outcome,
+			Faults: p.Faults, ProviderStatus: p.ProviderStatus, ProviderCode: p.ProviderCode, IdempotencyKey: x.asked})
 	}
 	return allow("answered before")
 }
@@ -204,6 +279,9 @@ func (g *Gate) settleRecord(ctx context.Context, x *exchange, answer *Answer) er
 	sealed, err := g.deps.Answers.Seal(ctx, x.call.Site, raw)
 	if err != nil {
 		return errors.Join(err, g.deps.Idempotency.MarkRepeatUnknown(ctx, x.idem))
+	}
+	if x.flight != nil {
+		x.flight.answer = raw
 	}
 	return g.deps.Idempotency.FinishRepeat(ctx, x.idem, sealed, g.now().Add(keepAnswers))
 }

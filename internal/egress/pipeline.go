@@ -88,6 +88,9 @@ func (g *Gate) Call(ctx context.Context, c *Call) (answer *Answer) {
 			answer = x.fail(&problem.Error{Code: problem.Internal, Detail: "something went wrong inside the gate", Outcome: x.outcomeIfSent(), Err: errors.New("panic in step " + x.at)})
 			g.settle(context.WithoutCancel(ctx), x, answer)
 		}
+		if x.flight != nil {
+			g.deps.Flights.leave(x.idem, x.flight)
+		}
 		g.record(ctx, x, answer)
 	}()
 	for _, s := range g.steps {

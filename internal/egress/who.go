@@ -143,7 +143,8 @@ func (x *exchange) presentedKeys() []string {
 			}
 		}
 	}
-	return out
+	slices.Sort(out)
+	return slices.Compact(out) // one key found in two ways is still one key
 }
 
 func basic(h http.Header) (user, pass string, ok bool) {

@@ -14,6 +14,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -57,6 +59,9 @@ type Error struct {
 	// answered and the catalog marks the code as fit for visitors.
 	ProviderStatus int
 	ProviderCode   string
+	// Extra holds further members of the document, such as the provider's own error
+	// object for its SDK. A member that the document has already is left out.
+	Extra map[string]any
 	// Err is for the log only.
 	Err error
 }
@@ -128,7 +133,30 @@ func (e *Error) Document(requestID string) []byte {
 	if err != nil { // only strings and numbers: cannot happen
 		return []byte(`{"status":500,"code":"internal"}`)
 	}
-	return out
+	return withExtra(out, e.Extra)
+}
+
+// withExtra adds members that the document does not have.
+func withExtra(doc []byte, extra map[string]any) []byte {
+	if len(extra) == 0 {
+		return doc
+	}
+	var have map[string]json.RawMessage
+	if json.Unmarshal(doc, &have) != nil {
+		return doc
+	}
+	out := doc[:len(doc)-1]
+	for _, name := range slices.Sorted(maps.Keys(extra)) {
+		if _, taken := have[name]; taken {
+			continue
+		}
+		member, err := json.Marshal(map[string]any{name: extra[name]})
+		if err != nil {
+			continue
+		}
+		out = append(append(out, ','), member[1:len(member)-1]...)
+	}
+	return append(out, '}')
 }
 
 // Status is the HTTP status of the problem. A provider's own refusal keeps the

@@ -182,9 +182,14 @@ func (g *Gate) Run(input string, args ...string) (string, error) {
 	g.t.Helper()
 	cmd := exec.Command(Binary(g.t), append(args, "-c", g.Config)...)
 	cmd.Dir, cmd.Env, cmd.Stdin = g.Dir, append(os.Environ(), g.env...), strings.NewReader(input)
-	out, err := cmd.CombinedOutput()
-	g.Saw(string(out))
-	return string(out), err
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	g.Saw(stdout.String() + stderr.String())
+	if err != nil {
+		return stdout.String() + stderr.String(), err
+	}
+	return stdout.String(), nil
 }
 
 // MustRun is Run for a command that has to succeed.
