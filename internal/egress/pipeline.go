@@ -94,13 +94,13 @@ func (g *Gate) Call(ctx context.Context, c *Call) (answer *Answer) {
 		g.record(ctx, x, answer)
 	}()
 	for _, s := range g.steps {
+		if x.finished != nil {
+			break
+		}
 		x.at = s.name
 		d := s.run(ctx, g, x)
 		d.Step = s.name
 		if d.Allowed() {
-			if x.finished != nil {
-				return x.finished
-			}
 			continue
 		}
 		if s.check != "" && x.conn != nil && slices.Contains(x.conn.observe, s.check) && !fatal(d) {

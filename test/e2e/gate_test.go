@@ -192,7 +192,7 @@ func TestOneKeyOneCall(t *testing.T) {
 	wg.Wait()
 	for _, r := range replies {
 		if r.Status != 200 || r.Body != replies[0].Body {
-			t.Fatalf("%d %s", r.Status, r.Body)
+			t.Fatalf("%d %s\n%s", r.Status, r.Body, g.Log())
 		}
 	}
 	if n := len(stripe.Requests()); n != 1 {
