@@ -213,7 +213,7 @@ func constantLike(v *ast.ValueSpec, i int) bool {
 		switch f := x.Fun.(type) {
 		case *ast.SelectorExpr:
 			return slices.Contains([]string{"New", "MustCompile", "MustParsePrefix", "MustParseAddr", "MakeTable", "Must", "Errorf", "NewReplacer", "Strict", "WithPadding", "OnceValue", "OnceValues", "Sub", "SumString", "MustParse"}, f.Sel.Name)
-		case *ast.ArrayType, *ast.Ident:
+		case *ast.ArrayType, *ast.Ident, *ast.FuncLit:
 			return true
 		}
 	}
