@@ -134,7 +134,7 @@ func shorn(rng *rand.Rand, content []byte, safe int64) []byte {
 func TestPowerFailure(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	rng := rand.New(rand.NewPCG(seed, 2))
-	points := scaled(60, 10_000)
+	points := scaled(40, 10_000)
 	lost, torn := 0, 0
 	for done := 0; done < points; {
 		n, l, c := powerRun(t, rng, min(20, points-done))

@@ -27,17 +27,17 @@ type Anchor struct {
 
 // Report is what Verify found.
 type Report struct {
-	Entries    ID `json:"entries"` // in the log, those not yet in the tree included
-	InTree     ID `json:"in_tree"`
-	Checkpoint ID `json:"checkpoint"` // covered by the signed checkpoint
-	WALFrom    ID `json:"wal_from"`
-	Intents    int64
-	Outcomes   int64
-	Events     int64
+	Entries    ID    `json:"entries"` // in the log, those not yet in the tree included
+	InTree     ID    `json:"in_tree"`
+	Checkpoint ID    `json:"checkpoint"` // covered by the signed checkpoint
+	WALFrom    ID    `json:"wal_from"`
+	Intents    int64 `json:"intents"`
+	Outcomes   int64 `json:"outcomes"`
+	Events     int64 `json:"events"`
 	// Open are intents without an outcome, at most 20 of OpenCount: calls in flight,
 	// or orphans that the next start of the gate closes as unknown.
-	Open      []ID
-	OpenCount int
+	Open      []ID `json:"open,omitempty"`
+	OpenCount int  `json:"open_count"`
 	// Faults is empty if and only if the log is what it was written as.
 	Faults []Fault `json:"faults"`
 	// Notes are facts that an operator should know and that break nothing.

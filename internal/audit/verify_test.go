@@ -160,7 +160,7 @@ func TestVerifyFindsEveryMutation(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d, %d files", seed, len(files))
 	rng := rand.New(rand.NewPCG(seed, 1))
-	for i := range scaled(200, 10_000) {
+	for i := range scaled(120, 10_000) {
 		name := files[rng.IntN(len(files))]
 		path := filepath.Join(dir, name)
 		before, err := os.ReadFile(path)
