@@ -1,6 +1,9 @@
 package contract
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // expand lists the schemas that apply to v: ss, the parts of allOf, and the alternatives
 // of anyOf and oneOf that v fits. ok is false when v fits no alternative.
@@ -69,7 +72,7 @@ func (w *walker) choose(list []*Schema, v any, at *spot, see *lens, one bool) []
 func (w *walker) try(candidates []*Schema, v any, see *lens) (fits []*Schema, best *Schema) {
 	least, strays := -1, 0
 	for _, c := range candidates {
-		t := &walker{reply: w.reply, trial: true, steps: w.steps}
+		t := &walker{reply: w.reply, trial: true, steps: w.steps, limit: w.limit}
 		t.walk([]*Schema{c}, v, nil, see, unlisted)
 		if least < 0 || t.broken < least || t.broken == least && t.strays < strays && !w.reply {
 			least, strays, best = t.broken, t.strays, c
@@ -140,7 +143,9 @@ func filter(list []*Schema, keep func(*Schema) bool) []*Schema {
 func describeAll(list []*Schema) string {
 	var words []string
 	for _, s := range list {
-		words = append(words, describe(s))
+		if d := describe(s); !slices.Contains(words, d) {
+			words = append(words, d)
+		}
 	}
 	if len(words) > 6 {
 		words = append(words[:6], "…")

@@ -55,7 +55,7 @@ func point(at, key string) string {
 // keys refuses members that the engine does not know.
 func (l *loader) keys(o *object, at string, allowed ...string) {
 	for _, k := range o.keys {
-		if slices.Contains(allowed, k) || strings.HasPrefix(k, "x-") && k != "x-sallyport" {
+		if slices.Contains(allowed, k) || strings.HasPrefix(k, "x-") && !strings.HasPrefix(k, "x-sallyport") {
 			continue
 		}
 		near := ""

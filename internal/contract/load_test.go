@@ -101,6 +101,7 @@ func TestLoadFaults(t *testing.T) {
 		{"array without items", body(`{"type":"object","properties":{"a":{"type":"array"}}}`), "array without items"},
 		{"required name missing", body(`{"type":"object","properties":{"a":{"type":"string"}},"required":["b"]}`), `"b" is required but not in properties`},
 		{"mark", body(`{"type":"object","properties":{"a":{"type":"string","x-sallyport":{"data":"private"}}}}`), `data "private"; write personal, secret or card`},
+		{"misspelled extension", strings.Replace(body(`{"type":"object"}`), `"schema"`, `"x-sallyport-from":"repeat","schema"`, 1), `"x-sallyport-from" is not known here; did you mean x-sallyport-form?`},
 		{"unknown annotation", body(`{"type":"object","properties":{"a":{"type":"string","x-sallyport":{"date":"secret"}}}}`), `unknown field "date"`},
 		{"retry", strings.Replace(body(`{"type":"object"}`), `"safe"`, `"always"`, 1), `retry "always"`},
 		{"effects missing", strings.Replace(body(`{"type":"object"}`), `,"effects":[]`, ``, 1), "effects is missing"},

@@ -52,6 +52,10 @@ func elements(parts []*Schema) []*Schema {
 func propertyNames(parts []*Schema) []string {
 	var out []string
 	for _, p := range parts {
+		if len(out) == 0 {
+			out = p.Order[:len(p.Order):len(p.Order)] // the usual case: one part lists names
+			continue
+		}
 		for _, name := range p.Order {
 			if !slices.Contains(out, name) {
 				out = append(out, name)

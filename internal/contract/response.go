@@ -30,6 +30,7 @@ func (o *Operation) CheckResponse(status int, contentType string, body []byte, v
 		return Reply{}, nil, err
 	}
 	w := newWalker(true)
+	w.limit = baseSteps + 4*len(body)
 	var at *spot
 	if name := rootName(rule.schema); name != "" {
 		at = at.child(name)

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"sallyport/internal/problem"
 )
@@ -30,7 +31,7 @@ func TestCheckResponse(t *testing.T) {
 		{"nothing", "-", intentBody, `{}`, 4, 11, "null"},
 		{"fault out of sight", "id", `{"id":"pi_1","amount":"CANARY","status":7,"customer":7}`, `{"id":"pi_1"}`, 0, 3, "null"},
 		{"fault in sight", "id amount status customer", `{"id":{"$ne":1},"amount":"CANARY","status":"new","customer":7}`, `{"status":"new"}`, 0, 0,
-			`[{"where":"id","found":"an object","want":"a string"},{"where":"amount","found":"a string of 6 characters","want":"a whole number in digits"},{"where":"status","found":"a string of 3 characters","want":"one of \"requires_payment_method\", \"succeeded\", \"canceled\""},{"where":"customer","found":"a number","want":"a string or an object or an object or null"}]`},
+			`[{"where":"id","found":"an object","want":"a string"},{"where":"amount","found":"a string of 6 characters","want":"a whole number in digits"},{"where":"status","found":"a string of 3 characters","want":"one of \"requires_payment_method\", \"succeeded\", \"canceled\""},{"where":"customer","found":"a number","want":"a string or an object or null"}]`},
 		{"missing in sight", "id amount", `{"status":"succeeded"}`, `{}`, 0, 1, `[{"where":"id","found":"nothing","want":"this is required: a string"},{"where":"amount","found":"nothing","want":"this is required: a whole number in digits"}]`},
 		{"expandable, not expanded", "id customer.id", `{"id":"pi_1","amount":1,"status":"succeeded","customer":"cus_1"}`, `{"id":"pi_1"}`, 0, 2, "null"},
 		{"expandable, deleted", "customer", `{"id":"pi_1","amount":1,"status":"succeeded","customer":{"id":"cus_1","object":"customer","deleted":true,"email":1}}`, `{"customer":{"id":"cus_1","object":"customer","deleted":true}}`, 1, 3, "null"},
@@ -207,6 +208,27 @@ func TestWorkIsBounded(t *testing.T) {
 	small := []byte(`{"t":{"n":{"n":{"m":"x"}}}}`)
 	if _, faults, err := o.CheckResponse(200, JSONType, small, nil); err != nil || len(faults) > 0 {
 		t.Errorf("a small one: %v %v", faults, err)
+	}
+}
+
+// TestStrangersAreCheap: ten thousand unknown names must not cost ten thousand searches
+// for the name that was meant, and a large honest answer is not too complex.
+func TestStrangersAreCheap(t *testing.T) {
+	var names, elements []string
+	for i := range maxElements {
+		names = append(names, fmt.Sprintf(`"%s%d":1`, strings.Repeat("n", 50), i))
+		elements = append(elements, fmt.Sprintf(`{"id":"pi_%d","amount":1,"status":"succeeded","metadata":{"a":"b"}}`, i))
+	}
+	o := operation(t, "create-payment-intent")
+	start := time.Now()
+	_, faults, err := o.Parse(Input{Path: "/v1/payment_intents", ContentType: JSONType, Body: []byte("{" + strings.Join(names, ",") + "}")})
+	if took := time.Since(start); err != nil || len(faults) != maxFaults || took > 2*time.Second {
+		t.Errorf("%d faults, %v, in %v", len(faults), err, took)
+	}
+	list := operation(t, "search-payment-intents")
+	r, faults, err := list.CheckResponse(200, JSONType, []byte("["+strings.Join(elements, ",")+"]"), nil)
+	if err != nil || len(faults) > 0 || len(r.Body) < 50*maxElements {
+		t.Errorf("a large answer: %d bytes, %v, %v", len(r.Body), faults, err)
 	}
 }
 

@@ -9,9 +9,11 @@ import (
 
 const (
 	maxFaults = 20
-	// maxSteps bounds the work of one check: schemas visited. Ambiguous alternatives
-	// inside each other would otherwise double it at each level.
-	maxSteps = 200_000
+	// The work of one check is bounded, counted in schemas visited: ambiguous
+	// alternatives inside each other would otherwise double it at each level. Where the
+	// size of the text is known, the bound grows with it from baseSteps.
+	baseSteps = 100_000
+	maxSteps  = 1_000_000
 )
 
 // spot is where the walk stands; nil is the root.
@@ -54,6 +56,7 @@ type walker struct {
 	prune  bool // report unknown names only
 	trial  bool // only count faults
 	steps  *int
+	limit  int
 	faults []problem.Fault
 	broken int // faults of a trial
 	strays int // unknown names at the root of a trial
@@ -62,10 +65,10 @@ type walker struct {
 	given  map[string]bool   // names of the root that the gate inserts
 }
 
-func newWalker(reply bool) *walker { return &walker{reply: reply, steps: new(int)} }
+func newWalker(reply bool) *walker { return &walker{reply: reply, steps: new(int), limit: maxSteps} }
 
 // tooComplex reports whether the work was cut off; the result then counts for nothing.
-func (w *walker) tooComplex() bool { return *w.steps > maxSteps }
+func (w *walker) tooComplex() bool { return *w.steps > w.limit }
 
 func (w *walker) fault(at *spot, found, want, near string) {
 	if w.trial {
@@ -213,18 +216,29 @@ func (w *walker) unknown(at *spot, name string, known []string) {
 	case w.reply && w.trial:
 	case w.reply:
 		w.tally.Dropped++
-		if where := at.child(name).path(true, nil); len(w.tally.Unknown) < 20 && !slices.Contains(w.tally.Unknown, where) {
-			w.tally.Unknown = append(w.tally.Unknown, where)
+		if len(w.tally.Unknown) < maxFaults {
+			if where := at.child(name).path(true, nil); !slices.Contains(w.tally.Unknown, where) {
+				w.tally.Unknown = append(w.tally.Unknown, where)
+			}
 		}
 	case w.trial:
 		w.broken++
 	default:
-		want := "no names here"
-		if len(known) > 0 {
-			want = "one of " + inWords(known)
-		}
-		w.report(at.child(name), "the unknown name "+showName(name), want, nearest(name, known))
+		w.stranger(at, name, known)
 	}
+}
+
+// stranger reports an unknown name. Looking for the name that was meant costs more
+// than anything else here, so it is done for the faults that are told only.
+func (w *walker) stranger(at *spot, name string, known []string) {
+	if len(w.faults) >= maxFaults {
+		return
+	}
+	want := "no names here"
+	if len(known) > 0 {
+		want = "one of " + inWords(known)
+	}
+	w.report(at.child(name), "the unknown name "+showName(name), want, nearest(name, known))
 }
 
 func (w *walker) required(parts []*Schema, m map[string]any, at *spot, see *lens) {

@@ -1,0 +1,128 @@
+package contract
+
+import "slices"
+
+// finish completes the references with annotations and lifts the marks of
+// alternatives, so that a field counts as secret if any of its shapes is.
+func (l *loader) finish() {
+	pending := map[*Schema]wrapper{}
+	for _, w := range l.later {
+		pending[w.into] = w
+	}
+	for _, w := range l.later {
+		l.complete(w, pending, 0)
+	}
+	l.lift()
+}
+
+func (l *loader) complete(w wrapper, pending map[*Schema]wrapper, depth int) {
+	if _, open := pending[w.into]; !open {
+		return
+	}
+	if depth > 32 {
+		l.fault(w.at, "references go round in a circle")
+		return
+	}
+	if next, open := pending[w.target]; open {
+		l.complete(next, pending, depth+1)
+	}
+	delete(pending, w.into)
+	*w.into = *w.target
+	if t := l.text(w.node, w.at, "title"); t != "" {
+		w.into.Title = t
+	}
+	if t := l.text(w.node, w.at, "description"); t != "" {
+		w.into.Description = t
+	}
+	if v, ok := w.node.values["default"]; ok {
+		w.into.Default = plain(v)
+	}
+	if v, ok := w.node.values["example"]; ok {
+		w.into.Example = plain(v)
+	}
+	w.note.mark(w.into)
+}
+
+// lift gives every schema the marks of its parts and alternatives, so that a field
+// counts as secret if any of its shapes is, and checks what needs finished schemas.
+func (l *loader) lift() {
+	all := make([]*Schema, 0, len(l.schemas)+len(l.later))
+	for _, s := range l.schemas {
+		all = append(all, s)
+	}
+	for _, w := range l.later {
+		all = append(all, w.into)
+	}
+	state, isPart := map[*Schema]int{}, map[*Schema]bool{}
+	for _, s := range all {
+		l.liftOne(s, state)
+		for _, part := range alternatives(s) {
+			isPart[part] = true
+		}
+	}
+	for _, s := range all {
+		s.rules.secret = holdsSecret(s, 0)
+		if !isPart[s] {
+			l.impossible(s)
+		}
+	}
+}
+
+func alternatives(s *Schema) []*Schema { return slices.Concat(s.AllOf, s.AnyOf, s.OneOf) }
+
+const (
+	lifting = 1
+	lifted  = 2
+)
+
+func (l *loader) liftOne(s *Schema, state map[*Schema]int) {
+	switch state[s] {
+	case lifting:
+		l.fault("/components/schemas", "a schema contains itself through allOf, anyOf or oneOf (%q)", firstOf(s.Title, s.Description))
+		return
+	case lifted:
+		return
+	}
+	state[s] = lifting
+	for _, part := range alternatives(s) {
+		l.liftOne(part, state)
+		s.Data = stronger(s.Data, part.Data)
+		s.ID, s.URL = s.ID || part.ID, s.URL || part.URL
+	}
+	state[s] = lifted
+}
+
+// holdsSecret reports whether a field, or each element of it, is marked secret.
+func holdsSecret(s *Schema, depth int) bool {
+	if s.Data == Secret || depth > 8 {
+		return s.Data == Secret
+	}
+	for _, items := range elements(flatten([]*Schema{s})) {
+		if holdsSecret(items, depth+1) {
+			return true
+		}
+	}
+	return false
+}
+
+// impossible refuses a required name that no part lists: no value could hold it.
+func (l *loader) impossible(s *Schema) {
+	parts := flatten([]*Schema{s})
+	for _, p := range parts {
+		for _, name := range p.Required {
+			if kids, _ := members(parts, name); len(kids) == 0 && !free(parts) {
+				l.fault("/components/schemas", "%q is required but not in properties (%s)", name, inWords(propertyNames(parts)))
+			}
+		}
+	}
+}
+
+// stronger picks the mark that asks for more care.
+func stronger(a, b Sensitivity) Sensitivity {
+	for _, s := range []Sensitivity{Secret, Card, Personal} {
+		if a == s || b == s {
+			return s
+		}
+	}
+	return Plain
+}
