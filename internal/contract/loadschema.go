@@ -297,4 +297,3 @@ func (l *loader) members(s *Schema, o *object, at string, request bool) {
 		l.fault(at, "an array without items; write the schema of its elements")
 	}
 }
-
