@@ -113,6 +113,9 @@ func (x *exchange) checkBrowser() *problem.Error {
 	if !hasOrigin && fetchSite == "" {
 		return nil
 	}
+	if !hasOrigin && fetchSite == "same-origin" {
+		x.origin = x.sameOrigin()
+	}
 	if !x.route.allowed(x.origin) {
 		return originRefused()
 	}
@@ -122,6 +125,18 @@ func (x *exchange) checkBrowser() *problem.Error {
 			WithHint("call from the page's script with fetch in mode cors")
 	}
 	return nil
+}
+
+// sameOrigin is the origin of a page that calls its own host, as a site does whose proxy
+// serves page and gate under one name: browsers leave Origin out of such a GET, and no
+// page can forge Sec-Fetch-Site.
+func (x *exchange) sameOrigin() string {
+	for _, scheme := range []string{"https://", "http://"} {
+		if origin := scheme + x.r.Host; x.route.allowed(origin) {
+			return origin
+		}
+	}
+	return ""
 }
 
 // fetchFits compares Sec-Fetch-Site with Origin and wants a script's request, neither a

@@ -197,6 +197,30 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
+// TestSameOriginPage: a page that the same name serves has no Origin on GET.
+func TestSameOriginPage(t *testing.T) {
+	t.Parallel()
+	sites := testSites(t)
+	sites[0].Origins = append(sites[0].Origins, "https://gw.test")
+	g := startGate(t, func(_ *Config, w *World) { w.Sites = sites })
+	same := []string{get, hostH, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors"}
+	if r := one(t, g, append(same, "Authorization: Bearer t")...); r.StatusCode != 200 || g.caller.last().Origin != "https://gw.test" {
+		t.Errorf("%d %+v", r.StatusCode, g.caller.last())
+	}
+	if r := one(t, g, same...); r.StatusCode != 401 {
+		t.Errorf("without token: %d", r.StatusCode)
+	}
+	if r := one(t, g, get, hostH, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Authorization: Bearer t"); r.StatusCode != 403 {
+		t.Errorf("navigation: %d", r.StatusCode)
+	}
+	if r := one(t, g, get, hostH, "Sec-Fetch-Site: same-site", "Authorization: Bearer t"); r.StatusCode != 403 {
+		t.Errorf("same-site without Origin: %d", r.StatusCode)
+	}
+	if n := g.caller.count(); n != 1 {
+		t.Errorf("%d calls", n)
+	}
+}
+
 // TestCrossSiteForgery: what a browser says about a request must fit together.
 func TestCrossSiteForgery(t *testing.T) {
 	t.Parallel()
