@@ -15,7 +15,21 @@ type collector struct {
 	file     string
 	faults   Faults
 	warnings Faults
+	patterns map[string]*regexp.Regexp
 	secrets  []string // texts in the file that look like secrets, longest first
+}
+
+// compiled compiles a pattern of the table of keys, each once a file.
+func (c *collector) compiled(pattern string) *regexp.Regexp {
+	re, ok := c.patterns[pattern]
+	if !ok {
+		re = regexp.MustCompile(pattern)
+		if c.patterns == nil {
+			c.patterns = map[string]*regexp.Regexp{}
+		}
+		c.patterns[pattern] = re
+	}
+	return re
 }
 
 // hide remembers a text that no fault may repeat.

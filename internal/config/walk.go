@@ -63,7 +63,7 @@ func (c *collector) walkText(v *value, k *key) {
 	case c.notYet(v, k):
 	case len(k.enum) > 0 && !slices.Contains(k.enum, v.text):
 		c.fault(v, "found "+v.shown(), didYouMean(v.text, k.enum, "write"))
-	case k.pattern != "" && !k.parsed && !regexp.MustCompile(k.pattern).MatchString(v.text):
+	case k.pattern != "" && !k.parsed && !c.compiled(k.pattern).MatchString(v.text):
 		c.fault(v, "found "+v.shown(), "write "+k.noun())
 	}
 }
@@ -120,7 +120,7 @@ func (k *key) known() []string {
 func (c *collector) walkTable(v *value, k *key) {
 	var names *regexp.Regexp
 	if k.names != "" {
-		names = regexp.MustCompile(k.names)
+		names = c.compiled(k.names)
 	}
 	for i := range v.entries {
 		e := &v.entries[i]
