@@ -259,7 +259,7 @@ func (r *ruler) returns(v *value) {
 		}
 		if err != nil {
 			found, hint := r.unknown(err, "")
-			r.fault(item, found, orElse(hint, "`sallyport providers show "+r.pack.ID+" "+r.op.ID+"` lists the fields of the answer"))
+			r.fault(item, found, orElse(hint, "write a field of the provider's answer, such as id"))
 			continue
 		}
 		r.rule.Returns = append(r.rule.Returns, path)

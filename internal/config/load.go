@@ -39,7 +39,7 @@ func Parse(path string, data []byte, catalog Catalog) (*File, Faults) {
 	}
 	sum := sha256.Sum256(data)
 	file := &File{Path: path, Dir: dir, Hash: hex.EncodeToString(sum[:])}
-	c.findSecrets(root, catalog)
+	c.findSecrets(root, data, catalog)
 	c.walk(root, fileKeys())
 	b := &builder{collector: c, file: file, catalog: catalog, places: map[string]string{}}
 	b.build(root)

@@ -24,7 +24,7 @@ const (
 
 // findSecrets hides every text that looks like a secret from all faults, and names those that
 // stand outside credentials (for which the builder has the exact fault).
-func (c *collector) findSecrets(root *value, catalog Catalog) {
+func (c *collector) findSecrets(root *value, data []byte, catalog Catalog) {
 	s := &secretScan{collector: c, expected: map[*value]bool{}}
 	heads, err := catalog.Heads()
 	if err != nil {
@@ -42,6 +42,25 @@ func (c *collector) findSecrets(root *value, catalog Catalog) {
 		}
 	}
 	s.scan(root, true)
+	s.comments(string(data))
+}
+
+// comments names keys that were commented out: whoever can read the file reads comments too.
+func (s *secretScan) comments(doc string) {
+	n := 0
+	for line := range strings.Lines(doc) {
+		n++
+		at := comment.FindStringIndex(line)
+		if at == nil {
+			continue
+		}
+		for _, word := range keyWord.FindAllString(line[at[1]:], -1) {
+			if s.marks(word) {
+				s.hide(word)
+				s.add(Fault{Line: n, Column: at[1], Found: "a secret stands in a comment", Hint: "remove it, and replace it at the provider, for whoever can read this file has it"})
+			}
+		}
+	}
 }
 
 func (s *secretScan) learn(pack *provider.Pack) {
@@ -119,6 +138,7 @@ func (s *secretScan) scan(v *value, strict bool) {
 }
 
 var (
+	comment = regexp.MustCompile(`(?:^|\s)#`)
 	// keyWord is a stretch of a text that a key could be; keyText is a text that is nothing else.
 	keyWord = regexp.MustCompile(`[A-Za-z0-9_-]{12,}`)
 	keyText = regexp.MustCompile(`^[A-Za-z0-9_+/=-]{16,}$`)
@@ -135,12 +155,7 @@ func (s *secretScan) looksSecret(t string, strict bool) bool {
 		return true
 	}
 	for _, word := range append(keyWord.FindAllString(t, -1), t) {
-		for _, prefix := range s.prefixes {
-			if strings.HasPrefix(word, prefix) && len(word) >= len(prefix)+8 {
-				return true
-			}
-		}
-		if anyMatches(s.marked, word) {
+		if s.marks(word) {
 			return true
 		}
 	}
@@ -148,6 +163,16 @@ func (s *secretScan) looksSecret(t string, strict bool) bool {
 		t = ref.Name
 	}
 	return strict && random(t) && anyMatches(s.plain, t)
+}
+
+// marks reports whether a word bears the mark of a secret.
+func (s *secretScan) marks(word string) bool {
+	for _, prefix := range s.prefixes {
+		if strings.HasPrefix(word, prefix) && len(word) >= len(prefix)+8 {
+			return true
+		}
+	}
+	return anyMatches(s.marked, word)
 }
 
 func anyMatches(patterns []*regexp.Regexp, t string) bool {

@@ -40,18 +40,18 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	applied := w.look()
+	applied := w.look(look{})
 	pending := applied
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-w.Signal:
-			pending = w.look()
+			pending = w.look(look{})
 			applied = pending
 			w.reload()
 		case <-tick.C:
-			now := w.look()
+			now := w.look(pending)
 			// A file that is being written is taken when it has kept still for one look.
 			if now.sum != applied.sum && now == pending {
 				applied = now
@@ -62,11 +62,15 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-// look reads size, time and digest; a file that cannot be read has the zero look.
-func (w *Watcher) look() look {
+// look reads size, time and digest; a file that cannot be read has the zero look. The digest is that of
+// the last look where size and time are.
+func (w *Watcher) look(last look) look {
 	info, err := os.Stat(w.Path)
 	if err != nil {
 		return look{}
+	}
+	if info.ModTime().Equal(last.modified) && info.Size() == last.size {
+		return last
 	}
 	data, fault := read(w.Path)
 	if fault != nil {

@@ -34,7 +34,7 @@ func watch(t *testing.T) *watched {
 	watcher := &Watcher{Path: w.path, Every: 5 * time.Millisecond, Signal: w.signal, Catalog: catalog(),
 		Apply:  func(f *File) error { w.applied <- f; return w.fail },
 		Refuse: func(err error) { w.refused <- err }}
-	watcher.look() // the catalog and the folder are warm
+	watcher.look(look{}) // the folder is warm
 	go func() { watcher.Run(ctx); close(done) }()
 	t.Cleanup(func() { cancel(); <-done })
 	time.Sleep(20 * time.Millisecond) // Run takes the file as it stands for applied
