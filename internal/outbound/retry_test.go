@@ -172,14 +172,14 @@ func TestOutcomeOfSeveralAttempts(t *testing.T) {
 }
 
 func TestRetryAfterIsHonoured(t *testing.T) {
-	u, n := scripted(t, step{status: 503, header: "Retry-After: 1"}, step{status: 200})
+	u, _ := scripted(t, step{status: 503, header: "Retry-After: 1"}, step{status: 200})
 	began := time.Now()
 	res, err := to(t, u, quick(nil)).Do(t.Context(), get("/"))
 	if err != nil || res.Status != 200 || time.Since(began) < time.Second {
 		t.Errorf("%+v, %v after %s; want 200 after a second", res, err, time.Since(began))
 	}
 	// Longer than the call may take: the answer is handed on, with the wait.
-	u, n = scripted(t, step{status: 429, header: "Retry-After: 60"}, step{status: 200})
+	u, n := scripted(t, step{status: 429, header: "Retry-After: 60"}, step{status: 200})
 	began = time.Now()
 	res, err = to(t, u, quick(nil)).Do(t.Context(), get("/"))
 	if err != nil || res.Status != 429 || res.RetryAfter != time.Minute || n.Load() != 1 || time.Since(began) > time.Second {
