@@ -21,8 +21,9 @@ import (
 	"sallyport/internal/site"
 )
 
-// wayOut keeps what outlives a snapshot: one Host for each provider host and settings,
-// one set of Buckets for each credential. It is safe for concurrent use.
+// wayOut keeps what outlives a snapshot: one Host for each site and provider host, so that
+// one site's failures and load never hold back another's calls, and one set of Buckets for
+// each credential, because providers count by account. It is safe for concurrent use.
 type wayOut struct {
 	secrets secret.Source
 	dialer  *outbound.Dialer
@@ -73,7 +74,7 @@ func (w *wayOut) upstream(c *site.Connection, p *provider.Pack, op *contract.Ope
 // host finds or makes the Host of a server in the connection's mode.
 func (w *wayOut) host(c *site.Connection, p *provider.Pack, op *contract.Operation) (*outbound.Host, error) {
 	config := outbound.HostConfig{Dialer: w.dialer, Retry: retryRule(p), URL: p.Servers[op.Server].URL[c.Mode]}
-	key := p.ID + "\x00" + config.URL
+	key := c.Site + "\x00" + p.ID + "\x00" + config.URL
 	if u := c.Upstream; u != nil {
 		config.URL, config.Private = u.URL, u.Private
 		if len(u.CA) > 0 {
