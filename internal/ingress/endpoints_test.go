@@ -114,6 +114,10 @@ func TestReadyAndPanic(t *testing.T) {
 	if r := one(t, g, "GET /readyz HTTP/1.1", hostH); r.StatusCode != 503 || strings.Contains(r.body, "CANARY") {
 		t.Errorf("readyz %d %s", r.StatusCode, r.body)
 	}
+	g.draining.Store(true)
+	if r := one(t, g, "GET /readyz HTTP/1.1", hostH); r.StatusCode != 503 || !strings.Contains(r.body, "shutting_down") {
+		t.Errorf("readyz while draining %d %s", r.StatusCode, r.body)
+	}
 	g.caller.answer = func(*egress.Call) *egress.Answer { panic("CANARY in a panic") }
 	r := one(t, g, get, hostH)
 	if r.StatusCode != 500 || strings.Contains(r.body, "CANARY") || !strings.Contains(r.body, r.Header.Get("Sallyport-Request-Id")) {

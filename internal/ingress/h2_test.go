@@ -1,5 +1,7 @@
 package ingress
 
+//lint:file-ignore SA1019 the client that belongs to the server under test
+
 import (
 	"bytes"
 	"context"
