@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,7 +37,7 @@ func (p *Program) check() *cobra.Command {
 			file, faults := config.Load(p.config, p.Catalog)
 			r := checked{File: p.config, OK: len(faults) == 0, Faults: faults}
 			if file != nil {
-				r.Warnings, r.Exposures, r.Loosened = file.Warnings, file.Exposures, file.Loosened
+				r.Warnings, r.Exposures, r.Loosened = file.Warnings, file.Exposures, append(file.Loosened, withoutKeystore(file)...)
 				if withSecrets {
 					r.Secrets = p.readSecrets(cmd.Context(), file)
 				}
@@ -47,6 +50,14 @@ func (p *Program) check() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&withSecrets, "secrets", false, "also read every secret that the file names, and compare its form with mode and provider")
 	return p.withJSON(cmd)
+}
+
+// withoutKeystore tells that the gate's own key lies beside what it seals.
+func withoutKeystore(file *config.File) []config.Loosening {
+	if _, err := os.Stat(file.Keystore); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return []config.Loosening{{Where: "secrets.keystore", What: "there is no keystore, so the key that seals the store lies in the data folder; `sallyport secrets init` makes one"}}
 }
 
 func (p *Program) printChecked(r checked) error {
@@ -84,7 +95,11 @@ func (p *Program) printSections(r checked) {
 		p.line("open to anybody: %s", exposed(e))
 	}
 	for _, l := range r.Loosened {
-		p.line("loosened: line %d: %s (%s)", l.Line, l.What, l.Where)
+		at := ""
+		if l.Line > 0 {
+			at = fmt.Sprintf("line %d: ", l.Line)
+		}
+		p.line("loosened: %s%s (%s)", at, l.What, l.Where)
 	}
 	for _, s := range r.Secrets {
 		p.line("secret: %s %s: %s", s.Where, s.Ref, s.State)
