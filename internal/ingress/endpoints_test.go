@@ -539,3 +539,25 @@ func TestDrain(t *testing.T) {
 		t.Error("still accepting")
 	}
 }
+
+// TestOwnPortUnderTheSitesName: the site's own names reach its connection's port, other
+// names do not.
+func TestOwnPortUnderTheSitesName(t *testing.T) {
+	t.Parallel()
+	sites := testSites(t)
+	sites[0].Connections["payments"].ServedAt = []string{"127.0.0.1:9001"}
+	s, err := NewSnapshot(World{Sites: sites, Caller: &fakeCaller{}, Sessions: &fakeSessions{}, Script: func(string) []byte { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := &connInfo{listener: &listener{role: roleOwn, address: "127.0.0.1:9001"}, local: netip.MustParseAddr("127.0.0.1")}
+	for host, ok := range map[string]bool{
+		"gw.test:9001": true, "127.0.0.1:9001": true, "localhost": true, "GW.test": true,
+		"evil.test": false, "maps.gw.test": false, "10.0.0.1": false, "": false,
+	} {
+		r, p := s.find(info, host, "/session")
+		if (p == nil) != ok || ok && (r.end != endCall || r.name != "payments" || r.path != "/session") {
+			t.Errorf("%q: %+v %v", host, r, p)
+		}
+	}
+}

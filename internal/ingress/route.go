@@ -61,7 +61,8 @@ func (s *Snapshot) find(info *connInfo, host, path string) (route, *problem.Erro
 	return r.find(rest)
 }
 
-// findOwn routes on a port of a connection's own.
+// findOwn routes on a port of a connection's own. A port without a name answers to its
+// address and to the names of its site.
 func (s *Snapshot) findOwn(info *connInfo, name, path string) (route, *problem.Error) {
 	p := s.ownPorts[info.listener.address]
 	if p == nil { // dropped by a Swap, on a connection from before
@@ -70,7 +71,7 @@ func (s *Snapshot) findOwn(info *connInfo, name, path string) (route, *problem.E
 	if t := p.byName[name]; t != nil {
 		return callRoute(t, path), nil
 	}
-	if p.bare != nil && isLocal(name, info.local) {
+	if p.bare != nil && (isLocal(name, info.local) || s.hosts[name] == p.bare.site) {
 		return callRoute(p.bare, path), nil
 	}
 	return route{}, unknownHost()
