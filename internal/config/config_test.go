@@ -102,7 +102,7 @@ func tree(t *testing.T, path string) any {
 	}
 	asJSON, err := yaml.YAMLToJSON(data)
 	if err != nil {
-		t.Skipf("not YAML for an editor either: %v", err)
+		t.Fatalf("%s is no YAML for an editor: %v", path, err)
 	}
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
 	if err != nil {
