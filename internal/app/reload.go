@@ -48,9 +48,10 @@ func (g *Gate) refuse(err error) {
 		for _, f := range faults {
 			g.log.Error("configuration", "name", f.Path, "line", f.Line, "reason", f.Found)
 		}
-		err = nil
+	} else {
+		g.log.Error("configuration", "error", err)
 	}
-	g.log.Error("the file is not used; the gate goes on with the one before", "config", g.file.Hash, "error", err)
+	g.log.Error("the file is not used; the gate goes on with the one before", "config", g.file.Hash)
 	g.event(audit.KindConfigRefused)
 }
 

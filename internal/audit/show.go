@@ -128,5 +128,6 @@ func (e Entry) Text() string {
 	say("visit %s", e.Visit != "", e.Visit)
 	say("actor %s", e.Actor != "", e.Actor)
 	say("request %s", e.Request != "", e.Request)
-	return b.String()
+	say("config %.12s", e.Config != "" && e.Site == "", e.Config)
+	return strings.TrimRight(b.String(), " ")
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,8 +30,8 @@ func (p *Program) secretsInit() *cobra.Command {
 		Use:   "init",
 		Short: "Make an empty keystore and its key",
 		Long: "Makes the keystore that the file names and a key that opens it. The key is printed once, or written to a file that only\n" +
-			"you can read. Give it to the gate as SALLYPORT_KEYSTORE_KEY or SALLYPORT_KEYSTORE_KEY_FILE, and keep a copy elsewhere:\n" +
-			"without it the secrets are lost.",
+			"you can read: the one that --key-file or SALLYPORT_KEYSTORE_KEY_FILE names. Give it to the gate as SALLYPORT_KEYSTORE_KEY or\n" +
+			"SALLYPORT_KEYSTORE_KEY_FILE, and keep a copy elsewhere: without it the secrets are lost.",
 		Example: "  sallyport secrets init --key-file ./data/keystore.key\n  sallyport secrets init",
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -50,8 +51,15 @@ func (p *Program) initKeystore(ctx context.Context, path, keyFile string) error 
 		return because(err, "make the keystore's folder", "check the folder's owner")
 	}
 	given, err := config.KeystoreKey(ctx)
+	if errors.Is(err, secret.ErrNotFound) {
+		// The environment says already where the key will be.
+		return p.newKeystore(path, cmp.Or(keyFile, config.KeystoreKeyFile()))
+	}
 	if err != nil {
 		return because(err, "read the keystore's key", "")
+	}
+	if !given.Empty() && keyFile != "" && !exists(path) {
+		return usage("the environment gives a key already, so none is made", "leave out --key-file, or unset SALLYPORT_KEYSTORE_KEY and SALLYPORT_KEYSTORE_KEY_FILE")
 	}
 	if !given.Empty() {
 		if err := keystore.CreateWith(path, given); err != nil {
@@ -61,6 +69,11 @@ func (p *Program) initKeystore(ctx context.Context, path, keyFile string) error 
 		return nil
 	}
 	return p.newKeystore(path, keyFile)
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // newKeystore opens the key's file before it makes the keystore, so that there is never a keystore whose

@@ -63,6 +63,9 @@ func KeystoreKey(ctx context.Context) (secret.Value, error) {
 	return secret.Value{}, nil
 }
 
+// KeystoreKeyFile is the file that SALLYPORT_KEYSTORE_KEY_FILE names; empty where it names none.
+func KeystoreKeyFile() string { return os.Getenv("SALLYPORT_KEYSTORE_KEY_FILE") }
+
 // Secrets gives the sources of all secrets that the file may name: env, file, and, where the key
 // is known, the keystore. Without the key keystore: refs fail, and say so.
 func (f *File) Secrets(ctx context.Context) (secret.Sources, error) {
