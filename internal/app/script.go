@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"sallyport/internal/config"
@@ -30,9 +31,9 @@ type scriptOperation struct {
 }
 
 type scriptParam struct {
-	In      contract.Location `json:"in"`
-	Wire    string            `json:"wire"`
-	Account bool              `json:"account,omitempty"`
+	In     contract.Location `json:"in"`
+	Wire   string            `json:"wire"`
+	Filled bool              `json:"filled,omitempty"` // by the gate: "_" stands for it in a path
 }
 
 const scriptMark = "/*SITE*/null"
@@ -61,9 +62,9 @@ func (g *Gate) script(s *site.Site) ([]byte, error) {
 			return nil, err
 		}
 		conn := scriptConnection{Public: c.Public, Operations: map[string]scriptOperation{}}
-		for id := range c.Browser {
+		for id, rule := range c.Browser {
 			if op, ok := pack.Contract().Find(id); ok {
-				conn.Operations[id] = describe(op)
+				conn.Operations[id] = describe(op, rule)
 			}
 		}
 		table.Connections[name] = conn
@@ -79,7 +80,7 @@ func (g *Gate) script(s *site.Site) ([]byte, error) {
 	return []byte(strings.Replace(web.ClientJS, scriptMark, strings.TrimSpace(raw.String()), 1)), nil
 }
 
-func describe(op *contract.Operation) scriptOperation {
+func describe(op *contract.Operation, rule *site.BrowserRule) scriptOperation {
 	out := scriptOperation{Method: op.Method, Path: op.PathTemplate, Params: map[string]scriptParam{}}
 	if op.RequestType != "" {
 		out.Body = true
@@ -88,7 +89,8 @@ func describe(op *contract.Operation) scriptOperation {
 		}
 	}
 	for _, p := range op.Params {
-		out.Params[p.Name] = scriptParam{In: p.In, Wire: p.Wire, Account: p.Account != ""}
+		filled := p.Account != "" || slices.ContainsFunc(rule.Fixed, func(f site.Fixed) bool { return f.Path.String() == p.Name })
+		out.Params[p.Name] = scriptParam{In: p.In, Wire: p.Wire, Filled: filled}
 	}
 	return out
 }

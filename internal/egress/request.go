@@ -69,6 +69,9 @@ func applyGrammar(_ context.Context, _ *Gate, x *exchange) Decision {
 func (r *browserRule) refuses(x *exchange, leaf contract.Path) *problem.Fault {
 	for _, f := range r.Fixed {
 		if f.Path.Overlaps(leaf) {
+			if leftOpen(x, leaf) {
+				return nil
+			}
 			return &problem.Fault{Where: leaf.String(), Found: "a value from the browser", Want: "nothing: the gate inserts this value"}
 		}
 	}
@@ -88,6 +91,16 @@ func (r *browserRule) refuses(x *exchange, leaf contract.Path) *problem.Fault {
 		}
 	}
 	return &problem.Fault{Where: leaf.String(), Found: "a parameter that the file does not name", Want: "nothing here"}
+}
+
+// openSegment stands in a path where the gate inserts a value: a path cannot leave a
+// parameter out. The file's value replaces it before anything is checked or sent.
+const openSegment = "_"
+
+func leftOpen(x *exchange, leaf contract.Path) bool {
+	p, ok := x.op.Param(leaf.String())
+	v, _ := x.args.Get(leaf)
+	return ok && p.In == contract.InPath && v == openSegment
 }
 
 func oneOfRefuses(c site.Choice, args contract.Args, leaf contract.Path) *problem.Fault {

@@ -20,6 +20,7 @@ type generator struct {
 	rng  *rand.Rand
 	now  time.Time
 	args contract.Args
+	op   *contract.Operation // nil: an error's body
 }
 
 func (g *generator) value(s *contract.Schema, path []string, depth int) any {
@@ -86,8 +87,34 @@ func (g *generator) hinted(s *contract.Schema) (any, bool) {
 		if ok && fits(v, s) {
 			return v, true
 		}
+		return g.unsent(s, path)
 	case h.Length > 0:
 		return h.Prefix + g.random(h.Alphabet, h.Length), true
+	}
+	return nil, false
+}
+
+// unsent stands where an answer repeats a parameter that was not sent: nothing where
+// nothing may stand, else what the contract takes for the parameter.
+func (g *generator) unsent(s *contract.Schema, path contract.Path) (any, bool) {
+	switch {
+	case s.Example != nil || s.Default != nil || s.HasConst:
+		return nil, false
+	case s.Nullable || slices.ContainsFunc(s.AnyOf, func(b *contract.Schema) bool { return kind(b) == "null" }):
+		return nil, true
+	case s.Mock.Length > 0:
+		return s.Mock.Prefix + g.random(s.Mock.Alphabet, s.Mock.Length), true
+	case g.op == nil || len(s.Enum) > 0:
+		return nil, false
+	}
+	sent, err := g.op.Lookup(path)
+	if err != nil || sent == nil {
+		return nil, false
+	}
+	for _, v := range append([]any{sent.Default, sent.Example}, sent.Enum...) {
+		if v != nil && fits(v, s) {
+			return v, true
+		}
 	}
 	return nil, false
 }

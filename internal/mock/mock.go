@@ -149,7 +149,7 @@ func spoil(v any) any {
 // reply makes, finds, changes or lists objects, by the shape of the operation alone.
 func (p *Provider) reply(op *contract.Operation, args contract.Args, schema *contract.Schema) any {
 	asked := p.askedID(op, args)
-	g := &generator{rng: p.rng, now: p.now(), args: args}
+	g := &generator{rng: p.rng, now: p.now(), args: args, op: op}
 	if op.Method == http.MethodGet && asked != "" {
 		if kept, ok := p.objects[asked]; ok {
 			return fit(kept, schema)

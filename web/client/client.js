@@ -82,7 +82,7 @@ function build(connection, rule, params) {
   const body = {};
   const path = rule.path.replace(/\{([^}]+)\}/g, (_, wire) => {
     const [name, at] = Object.entries(rule.params).find(([, p]) => p.in === "path" && p.wire === wire) ?? [];
-    if (at?.account) return "_"; // the gate writes the account
+    if (at?.filled) return "_"; // the gate writes the account, or what the file fixes
     if (params[name] === undefined) throw new Problem({ code: "contract_violation", status: 422, detail: `Parameter ${name} is missing.` });
     return encodeURIComponent(String(params[name]));
   });
