@@ -84,7 +84,7 @@ function head(x, received) {
   const { path } = apiPath(x);
   const ok = x.status < 400;
   return el("summary", {}, el("code", {}, `${x.method} ${path}`),
-    el("span", { class: ok ? "verdict ok" : "verdict no" }, ok ? `passed, ${Math.max(1, Math.round(x.took))} ms` : received ? `failed with ${x.status}` : `refused with ${x.status}`));
+    el("span", { class: ok ? "verdict ok" : "verdict stop" }, ok ? `passed, ${Math.max(1, Math.round(x.took))} ms` : received ? `failed with ${x.status}` : `refused with ${x.status}`));
 }
 
 function steps(x, p) {
@@ -127,7 +127,10 @@ function rows(fields) {
 
 function struck(fields) {
   if (!fields.length) return null;
-  return el("ul", { class: "struck", "aria-label": "Taken out by the gate" }, fields.map((f) => el("li", {}, el("del", {}, el("code", {}, f.name), " ", el("code", {}, shorten(f.value, 26))))));
+  const groups = Map.groupBy ? [...Map.groupBy(fields, (f) => f.name.replace(/\[\d+\]/g, "[]"))] : fields.map((f) => [f.name, [f]]);
+  return el("ul", { class: "struck", "aria-label": "Taken out by the gate" }, groups.map(([name, group]) => el("li", {},
+    el("del", {}, el("code", {}, group.length > 1 ? name : group[0].name), " ", el("code", {}, shorten(group[0].value, 26))),
+    group.length > 1 ? el("span", { class: "times" }, " ×" + group.length) : null)));
 }
 
 function notPassed(p) {

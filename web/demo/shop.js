@@ -29,8 +29,11 @@ function refusal(p) {
   const b = document.createElement("b");
   b.textContent = p.status === 429 ? "The gate says: slower. " : "The gate refused it. ";
   const wait = p.retryAfter ? ` Try again in ${p.retryAfter} s.` : "";
-  return [b, p.message + "." + wait];
+  const faults = p.faults.map((f) => f.where).join(" and ");
+  return [b, sentence(faults ? `The file does not let a page choose ${faults} like that` : p.message) + wait];
 }
+
+function sentence(s) { return s.charAt(0).toUpperCase() + s.slice(1).replace(/\.?$/, "."); }
 
 function strong(text) { const b = document.createElement("b"); b.textContent = text; return b; }
 
