@@ -5,6 +5,7 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -250,6 +251,7 @@ func (g *Gate) Do(method, path, body string, header map[string]string) Reply {
 	for k, v := range header {
 		r.Header.Set(k, v)
 	}
+	r.Host = cmp.Or(header["Host"], r.Host)
 	answer, err := client.Do(r)
 	if err != nil {
 		g.t.Fatalf("%s %s: %v", method, path, err)
