@@ -213,7 +213,7 @@ func (g *Gate) Run(ctx context.Context, reload <-chan os.Signal) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var background sync.WaitGroup
-	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.freezes.Run, g.housekeeping} {
+	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.freezes.Run, g.housekeeping, g.moveAdminEvents} {
 		background.Go(func() {
 			if err := run(ctx); err != nil && ctx.Err() == nil {
 				g.log.Error("background work ended", "error", err)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/egress"
 )
 
@@ -17,9 +18,12 @@ func (s *Store) Freeze(ctx context.Context, f egress.Freeze) error {
 		return errors.New("freeze: a site is required")
 	}
 	err := s.writer.do(ctx, func(tx *sql.Tx) error {
-		_, err := exec(tx, `INSERT INTO freezes (site, connection, reason, by, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		n, err := exec(tx, `INSERT INTO freezes (site, connection, reason, by, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 			f.Site, f.Connection, f.Reason, f.By, millis(f.At))
-		return err
+		if err != nil || n == 0 {
+			return err
+		}
+		return s.addEvent(tx, AdminEvent{Kind: audit.KindFrozen, Site: f.Site, Connection: f.Connection})
 	})
 	if err != nil {
 		return fmt.Errorf("freeze %s/%s: %w", f.Site, f.Connection, err)
@@ -32,7 +36,10 @@ func (s *Store) Thaw(ctx context.Context, site, connection string) (bool, error)
 	var n int64
 	err := s.writer.do(ctx, func(tx *sql.Tx) (err error) {
 		n, err = exec(tx, `DELETE FROM freezes WHERE site = ? AND connection = ?`, site, connection)
-		return err
+		if err != nil || n == 0 {
+			return err
+		}
+		return s.addEvent(tx, AdminEvent{Kind: audit.KindThawed, Site: site, Connection: connection})
 	})
 	if err != nil {
 		return false, fmt.Errorf("thaw %s/%s: %w", site, connection, err)

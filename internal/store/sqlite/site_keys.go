@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/session"
 )
 
@@ -23,7 +24,10 @@ func (s *Store) CreateSiteKey(ctx context.Context, k session.StoredKey) error {
 		_, err := exec(tx, `INSERT INTO site_keys (`+siteKeyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			k.ID, k.Site, k.Connection, k.Shape, k.AuthHash[:], user, []byte(k.PermitKey),
 			millis(k.CreatedAt), millis(k.LastUsedAt), millis(k.RevokedAt))
-		return err
+		if err != nil {
+			return err
+		}
+		return s.addEvent(tx, AdminEvent{Kind: audit.KindKeyCreated, Site: k.Site, Connection: k.Connection, Name: k.ID})
 	})
 	if err != nil {
 		return fmt.Errorf("create site key %s: %w", k.ID, err)
@@ -87,7 +91,10 @@ func (s *Store) RevokeSiteKey(ctx context.Context, id string, at time.Time) erro
 		if err == nil && n == 0 {
 			return session.ErrKeyNotFound
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return s.addEvent(tx, AdminEvent{Kind: audit.KindKeyRevoked, Name: id})
 	})
 	if err != nil {
 		return fmt.Errorf("revoke site key %s: %w", id, err)
