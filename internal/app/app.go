@@ -15,7 +15,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -124,7 +123,7 @@ func (g *Gate) openData(_ context.Context, file *config.File) error {
 }
 
 func (g *Gate) openAudit(_ context.Context, file *config.File) error {
-	log, err := audit.Open(filepath.Join(file.Data, "audit"), audit.Options{
+	log, err := audit.Open(file.Audit, audit.Options{
 		Now: g.options.Now, Logger: g.log,
 		Key: g.hashKeys.key,
 	})

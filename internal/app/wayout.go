@@ -11,8 +11,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"sallyport/internal/config"
 	"sallyport/internal/contract"
 	"sallyport/internal/egress"
 	"sallyport/internal/outbound"
@@ -112,8 +114,7 @@ func (w *wayOut) credential(c *site.Connection, p *provider.Pack, auth provider.
 	fields := map[string]outbound.Field{}
 	for _, f := range p.Credentials {
 		if ref, ok := c.Credentials[f.Name]; ok {
-			fields[f.Name] = outbound.Field{Identifier: !f.Secret,
-				Read: func(ctx context.Context) (secret.Value, error) { return w.secrets.Read(ctx, ref) }}
+			fields[f.Name] = outbound.Field{Identifier: !f.Secret, Read: w.reader(f, c.Mode, ref)}
 		} else if v, ok := c.Account[f.Name]; ok {
 			value := secret.NewValue([]byte(v))
 			fields[f.Name] = outbound.Field{Identifier: !f.Secret,
@@ -121,6 +122,27 @@ func (w *wayOut) credential(c *site.Connection, p *provider.Pack, auth provider.
 		}
 	}
 	return outbound.NewTemplate(placement(auth), fields)
+}
+
+// reader reads a secret and refuses one whose form says that it is of another mode or
+// kind: a live key never goes out of a sandbox connection. A value that was good is not
+// looked at again.
+func (w *wayOut) reader(f provider.CredentialField, mode provider.Mode, ref secret.Ref) func(context.Context) (secret.Value, error) {
+	var good atomic.Pointer[secret.Value]
+	return func(ctx context.Context) (secret.Value, error) {
+		v, err := w.secrets.Read(ctx, ref)
+		if err != nil {
+			return secret.Value{}, err
+		}
+		if last := good.Load(); last != nil && last.Equal(v) {
+			return v, nil
+		}
+		if err := config.CheckCredential(f, mode, v.Expose()); err != nil {
+			return secret.Value{}, fmt.Errorf("secret %s: %w", ref, err)
+		}
+		good.Store(&v)
+		return v, nil
+	}
 }
 
 func placement(a provider.Auth) outbound.Placement {

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -139,7 +138,7 @@ func (g *Gate) ingressConfig(f *config.File) (ingress.Config, error) {
 			return c, err
 		}
 		c.TLS.Auto = &ingress.Auto{Email: f.Listen.TLS.Email, Directory: f.Listen.TLS.CA, Client: client,
-			Storage: filepath.Join(f.Data, "certificates")}
+			Storage: f.Certificates}
 	}
 	return c, nil
 }

@@ -18,7 +18,7 @@ import (
 	"sallyport/internal/problem"
 )
 
-func (p *Program) audit() *cobra.Command {
+func (p *Program) auditLog() *cobra.Command {
 	return group("audit", "Show and verify the audit log", "  sallyport audit show --site shop --since 1h\n  sallyport audit verify",
 		p.auditShow(), p.auditVerify())
 }

@@ -14,9 +14,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/internal/audit"
 	"sallyport/internal/config"
 	"sallyport/internal/secret"
 	"sallyport/internal/secret/keystore"
+	"sallyport/internal/store/sqlite"
 )
 
 func (p *Program) secrets() *cobra.Command {
@@ -125,13 +127,14 @@ func (p *Program) secretsSet(verb, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			change := store.Set
+			change, kind := store.Set, audit.KindSecretSet
 			if verb == "rotate" {
-				change = store.Rotate
+				change, kind = store.Rotate, audit.KindSecretRotated
 			}
 			if err := change(cmd.Context(), args[0], value); err != nil {
 				return p.keystoreFailure(err)
 			}
+			p.noteSecret(cmd.Context(), kind, args[0])
 			fmt.Fprintf(p.Err, "stored; write keystore:%s in the file\n", args[0])
 			return nil
 		},
@@ -193,6 +196,7 @@ func (p *Program) secretsRemove() *cobra.Command {
 			if err := store.Remove(cmd.Context(), args[0]); err != nil {
 				return p.keystoreFailure(err)
 			}
+			p.noteSecret(cmd.Context(), audit.KindSecretRemoved, args[0])
 			fmt.Fprintf(p.Err, "deleted %s\n", args[0])
 			return nil
 		},
@@ -277,4 +281,20 @@ func checkValue(b []byte) (secret.Value, error) {
 		return secret.Value{}, found(fmt.Sprintf("the value has more than %d bytes", keystore.MaxValue), "a secret is a key or a PEM file, not an archive")
 	}
 	return secret.NewValue(b), nil
+}
+
+// noteSecret tells the audit log of a change of the keystore, by way of the store. The
+// change is made already, so a fault is told and not an error.
+func (p *Program) noteSecret(ctx context.Context, kind audit.Kind, name string) {
+	file, faults := config.Load(p.config, p.Catalog)
+	if len(faults) > 0 {
+		fmt.Fprintf(p.Err, "note: %s is not valid yet, so the audit log does not hear of this\n", p.config)
+		return
+	}
+	err := p.withStore(ctx, file, func(s *sqlite.Store) error {
+		return s.CreateAdminEvent(ctx, sqlite.AdminEvent{Kind: kind, Name: name})
+	})
+	if err != nil {
+		fmt.Fprintf(p.Err, "note: the audit log does not hear of this: %v\n", err)
+	}
 }
