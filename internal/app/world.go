@@ -38,7 +38,7 @@ func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
 		return nil, err
 	}
 	return ingress.NewSnapshot(ingress.World{
-		Sites: file.Sites, Caller: gate, Sessions: &visits{gate: g, sites: file.Sites},
+		Sites: file.Sites, GateHosts: file.Listen.Names, Caller: gate, Sessions: &visits{gate: g, sites: file.Sites},
 		Script:  func(name string) []byte { return scripts[name] },
 		Methods: func(c *site.Connection) []string { return g.browserMethods(c) },
 	})

@@ -20,6 +20,12 @@ func (b *builder) listen(v *value) {
 	l.Public = b.address(v.at("public"))
 	l.HTTP = b.address(v.at("http"))
 	l.Behind = b.behind(v.at("behind"))
+	for _, name := range v.at("names").many() {
+		if h, ok := b.host(name); ok {
+			b.take(name, h, "host")
+			l.Names = append(l.Names, h)
+		}
+	}
 	l.TLS = b.tls(v.at("tls"))
 	if l.TLS.Kind == TLSOff && l.Public != "" && !loopbackAddress(l.Public) && l.Behind == nil {
 		b.fault(v.at("tls"), fmt.Sprintf("tls is off, but %s can be reached from other machines", l.Public),
@@ -191,6 +197,9 @@ func (b *builder) network(v *value, out *Behind) {
 // certificateNames says what ACME has no name for.
 func (b *builder) certificateNames(v *value) {
 	if b.file.Listen.TLS.Kind != TLSAuto {
+		return
+	}
+	if len(b.file.Listen.Names) > 0 {
 		return
 	}
 	for _, s := range b.file.Sites {

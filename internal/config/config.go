@@ -74,10 +74,11 @@ func (f *File) Site(name string) (*site.Site, bool) {
 
 // Listen says where the gate takes calls.
 type Listen struct {
-	Public string  // host:port of the data plane
-	HTTP   string  // host:port for ACME and redirects of pages; empty: none
-	TLS    TLS     //
-	Behind *Behind // nil: the peer is the client
+	Public string   // host:port of the data plane
+	HTTP   string   // host:port for ACME and redirects of pages; empty: none
+	TLS    TLS      //
+	Names  []string // host names of the gate itself, for sites below /SITE/
+	Behind *Behind  // nil: the peer is the client
 }
 
 // TLSKind says where the certificate comes from. The zero value is none of them.

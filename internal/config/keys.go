@@ -55,6 +55,8 @@ func listenKeys() *key {
 				{name: "cert", kind: kindText, want: "a path to a PEM file", example: "./cert.pem", doc: "Certificate chain in PEM."},
 				{name: "key", kind: kindText, want: "a path to a PEM file that only its owner can read", example: "./key.pem", doc: "Private key in PEM; the file may be readable by its owner only."},
 			}},
+		{name: "names", kind: kindList, single: true, def: "none", doc: "Host names of the gate itself, under which sites without `served_at` live below `/SITE/`. The listener's own literal address always counts.",
+			item: &key{kind: kindText, example: "gate.agency.example", want: "a host name such as gate.agency.example"}, example: "[gate.agency.example]"},
 		{name: "behind", kind: kindObject, def: "nobody", doc: "Proxies that may say who the client is. A named peer that does not send the header gets 400.", keys: []*key{
 			{name: "from", kind: kindList, required: true, doc: "Networks of those proxies.", example: "[10.0.0.0/8]", want: "a list of networks such as [10.0.0.0/8]",
 				item: &key{kind: kindText, example: "10.0.0.0/8", want: "a network such as 10.0.0.0/8"}},
