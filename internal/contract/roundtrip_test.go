@@ -29,7 +29,7 @@ func TestEncodeParseIdentity(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: Check accepts %v, Encode does not: %v", o.ID, args.Tree(), err)
 		}
-		back, faults, err := o.Parse(Input{Path: out.Path, RawQuery: out.RawQuery, Header: out.Header, ContentType: out.ContentType, Body: out.Body})
+		back, faults, err := o.Parse(Input(out))
 		if err != nil || len(faults) > 0 || !reflect.DeepEqual(back.Tree(), args.Tree()) {
 			t.Fatalf("%s: %s\nread as %v\nwas     %v\n%v %v", o.ID, outputText(out), back.Tree(), args.Tree(), faults, err)
 		}
@@ -125,7 +125,7 @@ func TestBuiltinRoundTrip(t *testing.T) {
 			if err != nil {
 				return
 			}
-			back, faults, err := o.Parse(Input{Path: out.Path, RawQuery: out.RawQuery, Header: out.Header, ContentType: out.ContentType, Body: out.Body})
+			back, faults, err := o.Parse(Input(out))
 			if err != nil || len(faults) > 0 || !sameText(back.Tree(), args.Tree(), o.RequestType == FormType) {
 				t.Fatalf("%s: %s\nread as %v\nwas     %v\n%v %v", o.ID, outputText(out), back.Tree(), args.Tree(), faults, err)
 			}

@@ -81,7 +81,7 @@ func TestStripeGo(t *testing.T) {
 	intent, err := paymentintent.New(&stripe.PaymentIntentParams{
 		Amount: stripe.Int64(1900), Currency: stripe.String("eur"), Customer: stripe.String(who.ID),
 		AutomaticPaymentMethods: &stripe.PaymentIntentAutomaticPaymentMethodsParams{Enabled: stripe.Bool(true)},
-		Params:                  stripe.Params{Metadata: map[string]string{"order": "42"}},
+		Metadata:                map[string]string{"order": "42"},
 	})
 	if err != nil || intent.ID == "" || intent.Amount == 0 || intent.Currency == "" {
 		t.Fatalf("create: %v %+v", err, intent)
