@@ -28,7 +28,7 @@ func checkAnswer(_ context.Context, _ *Gate, x *exchange) Decision {
 	}
 	reply, faults, err := x.op.CheckResponse(x.response.Status, x.response.Header.Get("Content-Type"), x.response.Body, x.view())
 	if err != nil {
-		return deny(withOutcome(problem.Wrap(err, problem.UpstreamContract, "the provider's answer to %s cannot be read", x.op.ID), problem.Performed))
+		return deny(withOutcome(problem.Wrap(err, problem.UpstreamMalformed, "the provider's answer to %s cannot be read", x.op.ID), problem.Performed))
 	}
 	x.reply = reply
 	x.named = x.namedSecrets()
@@ -92,6 +92,7 @@ func (x *exchange) errorAnswer() Decision {
 	}
 	if status == http.StatusTooManyRequests {
 		p := x.providerProblem(problem.UpstreamThrottled, problem.NotPerformed)
+		p.RetryAfter = x.response.RetryAfter
 		return deny(p)
 	}
 	return deny(x.providerProblem(problem.ProviderRefused, problem.NotPerformed))

@@ -36,6 +36,8 @@ type exchange struct {
 	began  bool
 	flight *flight // this call's, while others with its key wait
 	replay bool
+	// repeats: the call with this key was made before, and its outcome is unknown.
+	repeats bool
 
 	head     http.Header // RateLimit fields
 	sent     bool        // an intent was written: bytes may have left
@@ -54,8 +56,12 @@ type exchange struct {
 	bytesIn   int
 }
 
+// outcomeIfSent is what is known of a call that ended without a decision.
 func (x *exchange) outcomeIfSent() problem.Outcome {
-	if x.sent {
+	switch {
+	case x.response != nil && x.response.Status < 400 && !x.response.Throttled:
+		return problem.Performed
+	case x.sent || x.repeats:
 		return problem.Unknown
 	}
 	return problem.NotSent

@@ -42,12 +42,14 @@ type Idempotency interface {
 	// that was. A row whose ExpiresAt has passed at now counts as absent, unless it is in
 	// progress. Rows in progress of a process that died are unknown.
 	BeginRepeat(ctx context.Context, key RepeatKey, want Repeat, now time.Time) (first bool, known Repeat, err error)
-	// FinishRepeat stores the answer of a call in progress and keeps it until expires.
+	// FinishRepeat stores the answer of a call and keeps it until expires. The call is in
+	// progress, or of unknown outcome: a repeat that the provider recognises may tell how
+	// it ended. Of a call that is done, or not there, it is an error; so for the next two.
 	FinishRepeat(ctx context.Context, key RepeatKey, sealed []byte, expires time.Time) error
 	// MarkRepeatUnknown says that bytes were sent and the outcome is not known.
 	MarkRepeatUnknown(ctx context.Context, key RepeatKey) error
-	// ForgetRepeat removes a call in progress of which no byte was sent: the next repeat
-	// goes first.
+	// ForgetRepeat removes a call of which no byte was sent or which the provider refused:
+	// the next repeat goes first.
 	ForgetRepeat(ctx context.Context, key RepeatKey) error
 	// PurgeRepeats removes rows that expired before now and are not in progress.
 	PurgeRepeats(ctx context.Context, now time.Time) (int, error)

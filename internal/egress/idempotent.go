@@ -75,8 +75,9 @@ func (x *exchange) setProviderKey(key string) {
 	if rule.Header == "" || x.op.Retry != contract.RetryKeyed {
 		return
 	}
-	if key == "" {
+	if key == "" { // told to the caller when the outcome is not known: it can repeat with it
 		key = rand.Text()
+		x.asked = key
 	}
 	sum := sha256.Sum256([]byte(strings.Join([]string{x.call.Site, x.call.Connection, string(x.conn.Mode), x.op.ID, x.scope(), key}, "\x00")))
 	x.key = "sallyport-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:20]))
@@ -184,7 +185,7 @@ func (f *Flights) leave(key RepeatKey, mine *flight) {
 // where the provider itself recognises the key.
 func (x *exchange) repeatUnknown() Decision {
 	if x.key != "" {
-		x.began = true
+		x.began, x.repeats = true, true
 		return allow("a repeat that the provider recognises")
 	}
 	p := problem.New(problem.IdempotencyUnknown, "nobody knows whether the earlier call with this key was performed").
@@ -253,10 +254,14 @@ func (x *exchange) replayAnswer(stored []byte) Decision {
 }
 
 // settleRecord ends the record: forgotten when no byte was sent, unknown when the
-// outcome is, and else kept with the answer.
+// outcome is, and else kept with the answer. What was unknown before a repeat stays so
+// unless the provider's answer shows that the call was performed.
 func (g *Gate) settleRecord(ctx context.Context, x *exchange, answer *Answer) error {
 	p := answer.Problem
 	switch {
+	case x.repeats && (p == nil && answer.Status >= 400 || p != nil && p.Outcome != problem.Performed):
+		// What became of this repeat says nothing of the call before it.
+		return g.deps.Idempotency.MarkRepeatUnknown(ctx, x.idem)
 	case p != nil && (p.Outcome == problem.NotSent || p.Outcome == problem.NotPerformed):
 		return g.deps.Idempotency.ForgetRepeat(ctx, x.idem)
 	case p == nil && answer.Status >= 400 && answer.Status < 500: // the provider refused: it did nothing

@@ -84,9 +84,7 @@ func (g *Gate) Call(ctx context.Context, c *Call) (answer *Answer) {
 	x := &exchange{call: c, start: g.now()}
 	defer func() {
 		if r := recover(); r != nil {
-			// The value may hold anything, so only the fact is kept; x.sent tells the outcome.
-			answer = x.fail(&problem.Error{Code: problem.Internal, Detail: "something went wrong inside the gate", Outcome: x.outcomeIfSent(), Err: errors.New("panic in step " + x.at)})
-			g.settle(context.WithoutCancel(ctx), x, answer)
+			answer = g.afterPanic(context.WithoutCancel(ctx), x)
 		}
 		if x.flight != nil {
 			g.deps.Flights.leave(x.idem, x.flight)
@@ -118,6 +116,21 @@ func (g *Gate) Call(ctx context.Context, c *Call) (answer *Answer) {
 	return answer
 }
 
+// afterPanic answers a call that a defect ended: the intent is closed, the key's record
+// settled, and the outcome told as far as it is known.
+func (g *Gate) afterPanic(ctx context.Context, x *exchange) (answer *Answer) {
+	// The value of a panic may hold anything, so only the fact is kept.
+	answer = x.fail(&problem.Error{Code: problem.Internal, Detail: "something went wrong inside the gate", Outcome: x.outcomeIfSent(), Err: errors.New("panic in step " + x.at)})
+	defer func() {
+		if r := recover(); r != nil { // the store or the log is what is broken
+			x.innerErr = errors.Join(x.innerErr, errors.New("panic again after the call"))
+		}
+	}()
+	g.closeIntent(ctx, x, problem.Unknown, 0)
+	g.settle(ctx, x, answer)
+	return answer
+}
+
 // fatal says whether a denial stands even where the check only observes: what could
 // not be read cannot be passed on.
 func fatal(d Decision) bool {
@@ -139,8 +152,12 @@ func (g *Gate) refuse(ctx context.Context, x *exchange, d Decision) *Answer {
 	if p.Outcome == problem.NotSent && x.response != nil {
 		p = withOutcome(p, problem.Performed)
 	}
+	refused := x.response == nil && p.Outcome == problem.NotSent
+	if refused && x.repeats { // nothing was sent now, but something was before
+		p = withOutcome(p, problem.Unknown)
+	}
 	answer := x.fail(p)
-	if x.op != nil && x.response == nil && p.Outcome == problem.NotSent {
+	if x.op != nil && refused {
 		g.recordRefusal(ctx, x, p.Code)
 	}
 	g.settle(context.WithoutCancel(ctx), x, answer)

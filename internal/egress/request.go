@@ -75,11 +75,6 @@ func (r *browserRule) refuses(x *exchange, leaf contract.Path) *problem.Fault {
 			return &problem.Fault{Where: leaf.String(), Found: "a value from the browser", Want: "nothing: the gate inserts this value"}
 		}
 	}
-	for _, free := range r.Free {
-		if free.Covers(leaf) {
-			return nil
-		}
-	}
 	for _, c := range r.OneOf {
 		if c.Path.Covers(leaf) || leaf.Covers(c.Path) {
 			return oneOfRefuses(c, x.args, leaf)
@@ -88,6 +83,11 @@ func (r *browserRule) refuses(x *exchange, leaf contract.Path) *problem.Fault {
 	for _, rng := range r.Range {
 		if rng.Path.Overlaps(leaf) {
 			return refusesRange(rng, x.args, leaf)
+		}
+	}
+	for _, free := range r.Free { // last: where two rules name one value, the closer one holds
+		if free.Covers(leaf) {
+			return nil
 		}
 	}
 	return &problem.Fault{Where: leaf.String(), Found: "a parameter that the file does not name", Want: "nothing here"}
@@ -118,7 +118,7 @@ func oneOfRefuses(c site.Choice, args contract.Args, leaf contract.Path) *proble
 func refusesRange(r site.Range, args contract.Args, leaf contract.Path) *problem.Fault {
 	got, _ := args.Get(leaf)
 	n, ok := wholeNumber(got)
-	if r.Path.Covers(leaf) && ok && n.Cmp(big.NewInt(r.Min)) >= 0 && n.Cmp(big.NewInt(r.Max)) <= 0 {
+	if len(leaf.Steps()) == len(r.Path.Steps()) && ok && n.Cmp(big.NewInt(r.Min)) >= 0 && n.Cmp(big.NewInt(r.Max)) <= 0 {
 		return nil
 	}
 	return &problem.Fault{Where: leaf.String(), Found: "a value outside the range",
@@ -152,10 +152,11 @@ func wholeNumber(v any) (*big.Int, bool) {
 	default:
 		return nil, false
 	}
-	if len(text) > 20 || strings.HasPrefix(text, "+") {
+	if len(text) > 20 {
 		return nil, false
 	}
-	return new(big.Int).SetString(text, 10)
+	n, ok := new(big.Int).SetString(text, 10)
+	return n, ok && n.String() == text // no +1, 007 or -0: what another parser reads must be this number
 }
 
 // sameValue compares a value of the file with one of the caller: numbers by their
@@ -181,8 +182,8 @@ func insertFixed(_ context.Context, _ *Gate, x *exchange) Decision {
 		return allow("nothing to insert")
 	}
 	for _, f := range x.rule.Fixed {
-		if err := x.args.Set(f.Path, f.Value); err != nil {
-			return denyErr(err)
+		if err := x.args.Set(f.Path, f.Value); err != nil { // only where the grammar just observes
+			return deny(problem.Wrap(err, problem.ParameterRefused, "%s cannot be inserted beside what the browser sent", f.Path))
 		}
 	}
 	return allow("inserted")

@@ -33,13 +33,14 @@ func want(request string) egress.Repeat {
 // Idempotency runs the suite over stores that open makes, empty, one for each test.
 func Idempotency(t *testing.T, open func(t *testing.T) egress.Idempotency) {
 	tests := map[string]func(*testing.T, egress.Idempotency){
-		"first, then in progress, then done": lifecycle,
-		"unknown stays unknown":              unknown,
-		"forgotten goes first again":         forgotten,
-		"keys do not mix":                    apart,
-		"expired rows make room":             expired,
-		"only calls in progress are ended":   onlyInProgress,
-		"exactly one of 100 goes first":      parallel,
+		"first, then in progress, then done":  lifecycle,
+		"unknown stays unknown":               unknown,
+		"forgotten goes first again":          forgotten,
+		"keys do not mix":                     apart,
+		"expired rows make room":              expired,
+		"a call that is done stays done":      doneStays,
+		"an unknown outcome may become known": unknownEnds,
+		"exactly one of 100 goes first":       parallel,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
@@ -137,12 +138,12 @@ func expired(t *testing.T, s egress.Idempotency) {
 	}
 }
 
-func onlyInProgress(t *testing.T, s egress.Idempotency) {
+func doneStays(t *testing.T, s egress.Idempotency) {
 	ctx, k := t.Context(), key("a")
 	check := func(when string) {
 		t.Helper()
 		if s.FinishRepeat(ctx, k, []byte("x"), noon()) == nil || s.MarkRepeatUnknown(ctx, k) == nil || s.ForgetRepeat(ctx, k) == nil {
-			t.Errorf("%s: a call that is not in progress was ended", when)
+			t.Errorf("%s: a call that has ended, or never began, was ended", when)
 		}
 	}
 	check("no row")
@@ -153,6 +154,36 @@ func onlyInProgress(t *testing.T, s egress.Idempotency) {
 	check("done")
 	if _, known := begin(t, s, k, "r", noon()); !bytes.Equal(known.Sealed, []byte("answer")) {
 		t.Errorf("the answer was changed: %+v", known)
+	}
+}
+
+// unknownEnds: a repeat of a call of unknown outcome, which the provider recognised, says
+// how the call ended.
+func unknownEnds(t *testing.T, s egress.Idempotency) {
+	ctx := t.Context()
+	for _, name := range []string{"done", "still unknown", "refused"} {
+		begin(t, s, key(name), "r", noon())
+		if err := s.MarkRepeatUnknown(ctx, key(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.FinishRepeat(ctx, key("done"), []byte("answer"), noon().Add(time.Hour)); err != nil {
+		t.Fatalf("finish a call of unknown outcome: %v", err)
+	}
+	if first, known := begin(t, s, key("done"), "r", noon()); first || known.State != egress.RepeatDone || string(known.Sealed) != "answer" {
+		t.Errorf("after its repeat ended: first=%v, %+v", first, known)
+	}
+	if err := s.MarkRepeatUnknown(ctx, key("still unknown")); err != nil {
+		t.Fatalf("mark a call of unknown outcome: %v", err)
+	}
+	if first, known := begin(t, s, key("still unknown"), "r", noon()); first || known.State != egress.RepeatUnknown {
+		t.Errorf("after its repeat ended unknown too: first=%v, %+v", first, known)
+	}
+	if err := s.ForgetRepeat(ctx, key("refused")); err != nil {
+		t.Fatalf("forget a call of unknown outcome: %v", err)
+	}
+	if first, _ := begin(t, s, key("refused"), "r", noon()); !first {
+		t.Error("a call that was forgotten still stands in the way")
 	}
 }
 

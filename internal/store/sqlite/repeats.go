@@ -18,7 +18,7 @@ func repeatArgs(k egress.RepeatKey, before ...any) []any {
 
 var (
 	errNotServing    = errors.New("this process does not serve from the store, so it cannot hold a call in progress")
-	errNotInProgress = errors.New("no call is in progress under this key")
+	errNotOpen       = errors.New("no call under this key is in progress or of unknown outcome")
 )
 
 // BeginRepeat implements egress.Idempotency. A call that is already known is found
@@ -92,12 +92,13 @@ func (s *Store) ForgetRepeat(ctx context.Context, key egress.RepeatKey) error {
 	return s.leave(ctx, "forget call", `DELETE FROM repeats`, repeatArgs(key))
 }
 
-// leave takes one call out of the state in progress.
+// leave ends one call that is in progress, or whose outcome was unknown until a repeat
+// that the provider recognised told it.
 func (s *Store) leave(ctx context.Context, doing, statement string, args []any) error {
 	err := s.writer.do(ctx, func(tx *sql.Tx) error {
-		n, err := exec(tx, statement+repeatWhere+` AND state = 1`, args...)
+		n, err := exec(tx, statement+repeatWhere+` AND state IN (0, 1)`, args...)
 		if err == nil && n == 0 {
-			return errNotInProgress
+			return errNotOpen
 		}
 		return err
 	})
