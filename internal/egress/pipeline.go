@@ -24,6 +24,7 @@ type Decision struct {
 	Reason  string
 	Problem *problem.Error
 	verdict verdict
+	final   bool // stands even where the check only observes
 }
 
 // Allowed reports whether the step let the call pass.
@@ -134,7 +135,7 @@ func (g *Gate) afterPanic(ctx context.Context, x *exchange) (answer *Answer) {
 // fatal says whether a denial stands even where the check only observes: what could
 // not be read cannot be passed on.
 func fatal(d Decision) bool {
-	if d.Problem == nil {
+	if d.Problem == nil || d.final {
 		return true
 	}
 	switch d.Problem.Code {

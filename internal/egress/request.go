@@ -26,8 +26,10 @@ func parse(_ context.Context, _ *Gate, x *exchange) Decision {
 		Path: x.call.Path, RawQuery: withoutQuery(x.call.RawQuery, x.stripQ),
 		Header: x.call.Header, ContentType: x.call.Header.Get("Content-Type"), Body: body,
 	})
-	if err != nil {
-		return denyErr(err)
+	if err != nil { // there are no parameters to go on with
+		d := denyErr(err)
+		d.final = true
+		return d
 	}
 	x.args = args
 	if len(faults) > 0 {
