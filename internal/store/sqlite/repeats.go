@@ -17,8 +17,8 @@ func repeatArgs(k egress.RepeatKey, before ...any) []any {
 }
 
 var (
-	errNotServing    = errors.New("this process does not serve from the store, so it cannot hold a call in progress")
-	errNotOpen       = errors.New("no call under this key is in progress or of unknown outcome")
+	errNotServing = errors.New("this process does not serve from the store, so it cannot hold a call in progress")
+	errNotOpen    = errors.New("no call under this key is in progress or of unknown outcome")
 )
 
 // BeginRepeat implements egress.Idempotency. A call that is already known is found
