@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"math"
 	"net/url"
 	"strings"
 	"sync"
@@ -57,14 +58,17 @@ func located(answer map[string]any, fields url.Values) {
 	first["formatted_address"], first["place_id"] = best.address, best.id
 	first["address_components"] = components(best.address)
 	delete(first, "plus_code")
-	const around = 0.00135
+	delete(answer, "plus_code")
 	first["geometry"] = map[string]any{"location_type": "ROOFTOP",
 		"location": map[string]any{"lat": best.lat, "lng": best.lng},
 		"viewport": map[string]any{
-			"northeast": map[string]any{"lat": best.lat + around, "lng": best.lng + around},
-			"southwest": map[string]any{"lat": best.lat - around, "lng": best.lng - around}}}
+			"northeast": map[string]any{"lat": near(best.lat, 1), "lng": near(best.lng, 1)},
+			"southwest": map[string]any{"lat": near(best.lat, -1), "lng": near(best.lng, -1)}}}
 	answer["results"] = []any{first}
 }
+
+// near is a point beside another, to five decimals.
+func near(degrees, side float64) float64 { return math.Round((degrees+side*0.00135)*1e5) / 1e5 }
 
 func components(address string) []any {
 	var out []any
@@ -81,46 +85,55 @@ const maxPhones = 100
 // safe for concurrent use; the zero value is ready.
 type phone struct {
 	mu    sync.Mutex
-	codes map[string]string // by number
-	tried map[string]int
+	waits map[string]*code // by number
+}
+
+// code is a code on its way; the same verification answers for it until the end.
+type code struct {
+	digits, sid string
+	tried       int
 }
 
 // ring sends a code to the number.
-func (p *phone) ring(_ map[string]any, fields url.Values) {
+func (p *phone) ring(answer map[string]any, fields url.Values) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.codes == nil || len(p.codes) >= maxPhones {
-		p.codes, p.tried = map[string]string{}, map[string]int{}
+	if p.waits == nil || len(p.waits) >= maxPhones {
+		p.waits = map[string]*code{}
 	}
-	to := fields.Get("To")
-	p.codes[to], p.tried[to] = random("0123456789", 6), 0
+	sid, _ := answer["sid"].(string)
+	p.waits[fields.Get("To")] = &code{digits: random("0123456789", 6), sid: sid}
+	answer["account_sid"] = fields.Get(accountField)
 }
 
 // compare answers whether the code was right; five wrong ones end it, as at Twilio.
 func (p *phone) compare(answer map[string]any, fields url.Values) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	to := fields.Get("To")
-	want, sent := p.codes[to]
-	p.tried[to]++
-	right := sent && fields.Get("Code") == want && p.tried[to] <= 5
-	answer["valid"], answer["status"] = right, "pending"
+	answer["valid"], answer["status"], answer["account_sid"] = false, "pending", fields.Get(accountField)
+	c := p.waits[fields.Get("To")]
+	if c == nil {
+		return
+	}
+	c.tried++
+	answer["sid"] = c.sid
 	switch {
-	case right:
-		answer["status"] = "approved"
-		delete(p.codes, to)
-		delete(p.tried, to)
-	case p.tried[to] > 5:
+	case c.tried > maxTries:
 		answer["status"] = "max_attempts_reached"
+	case fields.Get("Code") == c.digits:
+		answer["valid"], answer["status"] = true, "approved"
+		delete(p.waits, fields.Get("To"))
 	}
 }
+
+const maxTries = 5
 
 // message is what the telephone of a number shows; empty: nothing came.
 func (p *phone) message(to string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if code := p.codes[to]; code != "" {
-		return "Your Harbour & Hill code is " + code
+	if c := p.waits[to]; c != nil {
+		return "Your Harbour & Hill code is " + c.digits
 	}
 	return ""
 }

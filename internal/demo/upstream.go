@@ -101,12 +101,18 @@ func (b *behaviour) changed(r *http.Request, body, answer []byte) []byte {
 	return answer
 }
 
+// accountField is where requestFields puts the user of Basic credentials.
+const accountField = "(account)"
+
 func requestFields(r *http.Request, body []byte) url.Values {
 	fields := r.URL.Query()
 	if form, err := url.ParseQuery(string(body)); err == nil {
 		for name, values := range form {
 			fields[name] = values
 		}
+	}
+	if user, _, ok := r.BasicAuth(); ok {
+		fields.Set(accountField, user)
 	}
 	return fields
 }

@@ -57,42 +57,50 @@ export async function call(connection, operation, params = {}, options = {}) {
       detail: `This site has no browser operation ${connection}/${operation}.`,
       hint: "Name it under browser: in sallyport.yaml." });
   }
-  const request = build(connection, rule, params);
+  const request = build(connection, operation, rule, params);
   if (rule.method !== "GET") {
     request.headers["Idempotency-Key"] = options.idempotencyKey ?? crypto.randomUUID();
   }
-  let answer = await send(request, await session(), options.signal);
-  if (answer.status === 401) { // the session ended; the call was not made
-    forget();
-    answer = await send(request, await session(), options.signal);
+  for (let again = true; ; again = false) {
+    const token = await session();
+    options.signal?.throwIfAborted();
+    try {
+      return await read(await send(request, token, options.signal));
+    } catch (err) {
+      // The session ended, and no call was made: one more try, in a new session, with the same key.
+      if (!again || !(err instanceof Problem) || err.code !== "unauthenticated") throw err;
+      forget(token);
+    }
   }
-  return read(answer);
 }
 
 /** Ends the visit's session now. */
 export async function end() {
   const kept = load();
-  forget();
-  if (kept) await fetch(new URL("session", base), { method: "DELETE", headers: { Authorization: `Bearer ${kept.token}` } });
+  if (!kept) return;
+  forget(kept.token);
+  await fetch(new URL("session", base), { method: "DELETE", mode: "cors", credentials: "omit", redirect: "error",
+    referrerPolicy: "no-referrer", headers: { Authorization: `Bearer ${kept.token}` } });
 }
 
-function build(connection, rule, params) {
-  const headers = {};
-  const query = new URLSearchParams();
-  const body = {};
-  const path = rule.path.replace(/\{([^}]+)\}/g, (_, wire) => {
-    const [name, at] = Object.entries(rule.params).find(([, p]) => p.in === "path" && p.wire === wire) ?? [];
-    if (at?.filled) return "_"; // the gate writes the account, or what the file fixes
-    if (params[name] === undefined) throw new Problem({ code: "contract_violation", status: 422, detail: `Parameter ${name} is missing.` });
-    return encodeURIComponent(String(params[name]));
-  });
+function build(connection, operation, rule, params) {
+  const headers = {}, query = new URLSearchParams(), body = {};
+  const refuse = (where, found, want) => {
+    throw new Problem({ code: "contract_violation", status: 422, detail: `${operation}: ${where} is ${found}.`, faults: [{ where, found, want }] });
+  };
   for (const [name, value] of Object.entries(params)) {
     if (value === undefined) continue;
-    const at = rule.params[name] ?? { in: rule.method === "GET" || rule.method === "DELETE" ? "query" : "body", wire: name };
-    if (at.in === "query") for (const v of Array.isArray(value) ? value : [value]) query.append(at.wire, String(v));
+    const at = rule.params[name];
+    if (!at) refuse(name, "not a parameter", "one of " + Object.keys(rule.params).join(", "));
+    if (at.in === "query") append(query, at.wire, value);
     else if (at.in === "header") headers[at.wire] = String(value);
     else if (at.in === "body") body[at.wire] = value;
   }
+  const path = rule.path.replace(/\{([^}]+)\}/g, (_, wire) => {
+    const [name, at] = Object.entries(rule.params).find(([, p]) => p.in === "path" && p.wire === wire) ?? [wire];
+    if (params[name] !== undefined) return encodeURIComponent(String(params[name]));
+    return at?.filled ? "_" : refuse(name, "missing", "a value: it stands in the path"); // "_": the gate fills it
+  });
   const url = new URL(`api/${encodeURIComponent(connection)}${path}`, base);
   url.search = query;
   const request = { url, method: rule.method, headers };
@@ -103,12 +111,18 @@ function build(connection, rule, params) {
   return request;
 }
 
+function append(query, name, value) {
+  if (Array.isArray(value)) for (const v of value) append(query, name, v);
+  else if (value !== null && typeof value === "object") for (const [k, v] of Object.entries(value)) append(query, `${name}[${k}]`, v);
+  else query.append(name, String(value));
+}
+
 async function send({ url, method, headers, body }, token, signal) {
   try {
     return await fetch(url, { method, body, signal, headers: { ...headers, Authorization: `Bearer ${token}` },
       mode: "cors", credentials: "omit", cache: "no-store", redirect: "error", referrerPolicy: "no-referrer" });
   } catch (err) {
-    if (err.name === "AbortError") throw err;
+    if (signal?.aborted) throw err;
     throw new Problem({ code: "unreachable", detail: "The gate could not be reached.",
       outcome: method === "GET" ? "" : "unknown", idempotency_key: headers["Idempotency-Key"],
       hint: "Try again with the same idempotencyKey; the gate makes a call with one key only once." });
@@ -141,7 +155,7 @@ async function mint() {
   } catch {
     throw new Problem({ code: "unreachable", detail: "The gate could not be reached." });
   }
-  const { token, expires_in } = await read(answer);
+  const { token, expires_in } = await read(answer); // expires_in, and not a date: this clock may be wrong
   save({ token, until: Date.now() + expires_in * 1000 });
   return token;
 }
@@ -150,4 +164,10 @@ async function mint() {
 let memory = null;
 function load() { try { return JSON.parse(sessionStorage.getItem(storeKey)) ?? memory; } catch { return memory; } }
 function save(value) { memory = value; try { sessionStorage.setItem(storeKey, JSON.stringify(value)); } catch { /* memory serves */ } }
-function forget() { memory = null; try { sessionStorage.removeItem(storeKey); } catch { /* memory serves */ } }
+
+// Only the token that failed: another call may have got a new one meanwhile.
+function forget(token) {
+  if (load()?.token !== token) return;
+  memory = null;
+  try { sessionStorage.removeItem(storeKey); } catch { /* memory serves */ }
+}

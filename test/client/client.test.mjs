@@ -1,0 +1,246 @@
+// client.js against a gate that is played here, over real HTTP.
+import { test, before, after, beforeEach } from "node:test";
+import assert from "node:assert/strict";
+import http from "node:http";
+import fs from "node:fs";
+
+const table = {
+  connections: {
+    payments: {
+      public: { publishable_key: "pk_test_1" },
+      operations: {
+        "create-payment": { method: "POST", path: "/v1/payments", body: true, params: { amount: { in: "body", wire: "amount" }, card: { in: "body", wire: "card" }, trace: { in: "header", wire: "X-Trace" } } },
+        "get-payment": { method: "GET", path: "/v1/payments/{id}", params: { id: { in: "path", wire: "id" }, expand: { in: "query", wire: "expand" }, at: { in: "query", wire: "created" } } },
+        "send-code": { method: "POST", path: "/Services/{ServiceSid}/Codes", body: true, params: { ServiceSid: { in: "path", wire: "ServiceSid", filled: true }, To: { in: "body", wire: "To" } } },
+        "cancel": { method: "POST", path: "/v1/payments/{id}/cancel", params: { id: { in: "path", wire: "id" } } },
+        "list-raw": { method: "POST", path: "/raw", body: "whole", params: { body: { in: "body", wire: "body" } } },
+      },
+    },
+  },
+};
+
+let server, base, requests, answers, minted, lifetime, delay, copies = 0;
+
+// One answer is taken for each call; the last one stays.
+function reply(...list) { answers = list; }
+const ok = (body = { ok: true }, status = 200) => ({ status, body });
+const refused = (status, code, more = {}) => ({ status, body: { type: "about:blank#" + code, title: code, status, code, detail: code + " it was", request_id: "r1", ...more } });
+
+before(async () => {
+  server = http.createServer((q, r) => {
+    let body = "";
+    q.on("data", (d) => { body += d; });
+    q.on("end", () => {
+      const path = new URL(q.url, "http://x").pathname;
+      requests.push({ method: q.method, url: q.url, headers: q.headers, body });
+      if (path === "/shop/session" && q.method === "POST") {
+        return setTimeout(() => r.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify({ token: "t" + ++minted, expires_in: lifetime })), delay);
+      }
+      if (path === "/shop/session") return r.writeHead(204).end();
+      const a = answers.length > 1 ? answers.shift() : answers[0];
+      if (a === "cut") return q.socket.destroy();
+      if (a === "never") return;
+      r.writeHead(a.status, { "Content-Type": "application/json" }).end(typeof a.body === "string" ? a.body : JSON.stringify(a.body));
+    });
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  base = `http://127.0.0.1:${server.address().port}/shop/`;
+});
+after(() => { server.closeAllConnections(); server.close(); });
+beforeEach(() => { requests = []; minted = 0; lifetime = 900; delay = 0; reply(ok()); globalThis.sessionStorage = storage(); });
+
+function storage() {
+  const kept = new Map();
+  return { getItem: (k) => kept.get(k) ?? null, setItem: (k, v) => kept.set(k, v), removeItem: (k) => kept.delete(k), kept };
+}
+
+// The module as a gate serves it, fresh for each test.
+async function load() {
+  const source = fs.readFileSync(new URL("../../web/client/client.js", import.meta.url), "utf8")
+    .replace("/*SITE*/null", JSON.stringify(table)).replace("import.meta.url", JSON.stringify(base + "client.js"));
+  return import("data:text/javascript," + encodeURIComponent(source + `\n// ${++copies}`));
+}
+
+const calls = () => requests.filter((q) => q.url.startsWith("/shop/api/"));
+const mints = () => requests.filter((q) => q.url === "/shop/session" && q.method === "POST");
+async function problem(promise) {
+  try { await promise; } catch (err) { return err; }
+  assert.fail("nothing was refused");
+}
+
+test("parameters travel where the operation has them", async () => {
+  const { call } = await load();
+  await call("payments", "create-payment", { amount: 1900, card: { network: "visa" }, trace: "x1" });
+  await call("payments", "get-payment", { id: "a/b ?", expand: ["x", "y"], at: { gte: 5 } });
+  await call("payments", "send-code", { To: "+44" });
+  await call("payments", "cancel", { id: "pi_1" });
+  await call("payments", "list-raw", { body: [1, 2] });
+  const [create, get, code, cancel, raw] = calls();
+  assert.deepEqual(JSON.parse(create.body), { amount: 1900, card: { network: "visa" } });
+  assert.equal(create.url, "/shop/api/payments/v1/payments");
+  assert.equal(create.headers["x-trace"], "x1");
+  assert.equal(create.headers["content-type"], "application/json");
+  assert.equal(get.url, "/shop/api/payments/v1/payments/a%2Fb%20%3F?expand=x&expand=y&created%5Bgte%5D=5");
+  assert.equal(get.body, "");
+  assert.equal(code.url, "/shop/api/payments/Services/_/Codes");
+  assert.equal(cancel.body, "");
+  assert.equal(cancel.headers["content-type"], undefined);
+  assert.deepEqual(JSON.parse(raw.body), [1, 2]);
+});
+
+test("undefined is left out, false and 0 and null are sent", async () => {
+  const { call } = await load();
+  await call("payments", "create-payment", { amount: 0, card: undefined });
+  await call("payments", "create-payment", { amount: null, card: false });
+  assert.equal(calls()[0].body, `{"amount":0}`);
+  assert.equal(calls()[1].body, `{"amount":null,"card":false}`);
+});
+
+test("what the operation does not have is refused here, and nothing is sent", async () => {
+  const { call, Problem } = await load();
+  for (const [promise, code, where] of [
+    [call("payments", "create-payment", { amuont: 1 }), "contract_violation", "amuont"],
+    [call("payments", "get-payment", {}), "contract_violation", "id"],
+    [call("payments", "refund", {}), "operation_refused"],
+    [call("maps", "geocode", {}), "operation_refused"],
+  ]) {
+    const p = await problem(promise);
+    assert.ok(p instanceof Problem);
+    assert.equal(p.code, code);
+    assert.equal(p.faults[0]?.where, where);
+  }
+  assert.equal(requests.length, 0);
+});
+
+test("one session for many calls, kept in the tab", async () => {
+  delay = 20;
+  const { call } = await load();
+  await Promise.all(Array.from({ length: 10 }, () => call("payments", "get-payment", { id: "1" })));
+  assert.equal(mints().length, 1);
+  assert.ok(calls().every((q) => q.headers.authorization === "Bearer t1"));
+  const again = await load(); // the next page of the visit
+  await again.call("payments", "get-payment", { id: "1" });
+  assert.equal(mints().length, 1);
+});
+
+test("a session that is about to end is not used", async () => {
+  lifetime = 4;
+  const { call } = await load();
+  await call("payments", "get-payment", { id: "1" });
+  await call("payments", "get-payment", { id: "1" });
+  assert.equal(mints().length, 2);
+});
+
+test("without storage the session lives in the module", async () => {
+  globalThis.sessionStorage = { getItem() { throw new Error("denied"); }, setItem() { throw new Error("denied"); }, removeItem() { throw new Error("denied"); } };
+  const { call } = await load();
+  await call("payments", "get-payment", { id: "1" });
+  await call("payments", "get-payment", { id: "1" });
+  assert.equal(mints().length, 1);
+});
+
+test("an ended session is renewed once, and the call keeps its idempotency key", async () => {
+  const { call } = await load();
+  reply(refused(401, "unauthenticated"), ok({ id: "1" }));
+  assert.deepEqual(await call("payments", "create-payment", { amount: 5 }), { id: "1" });
+  const [first, second] = calls();
+  assert.equal(first.headers.authorization, "Bearer t1");
+  assert.equal(second.headers.authorization, "Bearer t2");
+  assert.ok(first.headers["idempotency-key"]);
+  assert.equal(first.headers["idempotency-key"], second.headers["idempotency-key"]);
+  assert.equal(first.body, second.body);
+
+  reply(refused(401, "unauthenticated"));
+  const p = await problem(call("payments", "create-payment", { amount: 5 }));
+  assert.equal(p.code, "unauthenticated");
+  assert.equal(calls().length, 4);
+});
+
+test("calls that fail together renew the session once", async () => {
+  const { call } = await load();
+  await call("payments", "get-payment", { id: "1" });
+  delay = 20;
+  reply(refused(401, "unauthenticated"), refused(401, "unauthenticated"), refused(401, "unauthenticated"), ok());
+  await Promise.all([1, 2, 3].map(() => call("payments", "get-payment", { id: "1" })));
+  assert.equal(mints().length, 2);
+});
+
+test("a 401 that is the provider's is no ended session and is not repeated", async () => {
+  const { call } = await load();
+  reply(refused(401, "provider_refused", { outcome: "not_performed" }));
+  const p = await problem(call("payments", "create-payment", { amount: 5 }));
+  assert.equal(p.code, "provider_refused");
+  assert.equal(calls().length, 1);
+  assert.equal(mints().length, 1);
+});
+
+test("problems are typed", async () => {
+  const { call, Problem } = await load();
+  reply(refused(429, "rate_limited", { hint: "slower", retry_after: 7, outcome: "unknown", faults: [{ where: "a" }], provider_code: "card_declined", idempotency_key: "k" }));
+  const p = await problem(call("payments", "create-payment", {}));
+  assert.ok(p instanceof Problem && p instanceof Error);
+  assert.deepEqual({ ...p }, { name: "Problem", status: 429, code: "rate_limited", hint: "slower", requestId: "r1", outcome: "unknown",
+    faults: [{ where: "a" }], retryAfter: 7, providerCode: "card_declined", idempotencyKey: "k" });
+  assert.equal(p.message, "rate_limited it was");
+  reply({ status: 502, body: "<html>" });
+  assert.equal((await problem(call("payments", "create-payment", {}))).status, 502);
+  reply({ status: 200, body: "<html>" });
+  assert.equal((await problem(call("payments", "create-payment", {}))).code, "unreadable");
+  reply({ status: 204, body: "" });
+  assert.equal(await call("payments", "cancel", { id: "1" }), null);
+});
+
+test("a cut connection leaves the outcome open and names the key to repeat with", async () => {
+  const { call } = await load();
+  reply("cut");
+  const p = await problem(call("payments", "create-payment", { amount: 5 }));
+  assert.equal(p.code, "unreachable");
+  assert.equal(p.outcome, "unknown");
+  assert.equal(p.idempotencyKey, calls()[0].headers["idempotency-key"]);
+  reply(ok());
+  await call("payments", "create-payment", { amount: 5 }, { idempotencyKey: p.idempotencyKey });
+  assert.equal(calls().at(-1).headers["idempotency-key"], p.idempotencyKey);
+  reply("cut");
+  const read = await problem(call("payments", "get-payment", { id: "1" }));
+  assert.equal(read.outcome, "");
+  assert.equal(read.idempotencyKey, "");
+});
+
+test("every call has a key of its own", async () => {
+  const { call } = await load();
+  await call("payments", "create-payment", {});
+  await call("payments", "create-payment", {});
+  await call("payments", "get-payment", { id: "1" });
+  const [a, b, c] = calls().map((q) => q.headers["idempotency-key"]);
+  assert.notEqual(a, b);
+  assert.equal(c, undefined);
+});
+
+test("an aborted call ends with its reason", async () => {
+  const { call } = await load();
+  reply("never");
+  const p = await problem(call("payments", "get-payment", { id: "1" }, { signal: AbortSignal.timeout(50) }));
+  assert.equal(p.name, "TimeoutError");
+  const before = calls().length;
+  assert.equal((await problem(call("payments", "get-payment", { id: "1" }, { signal: AbortSignal.abort() }))).name, "AbortError");
+  assert.equal(calls().length, before);
+});
+
+test("end revokes the session and forgets it", async () => {
+  const { call, end } = await load();
+  await end();
+  assert.equal(requests.length, 0);
+  await call("payments", "get-payment", { id: "1" });
+  await end();
+  const last = requests.at(-1);
+  assert.equal(last.method + " " + last.headers.authorization, "DELETE Bearer t1");
+  await call("payments", "get-payment", { id: "1" });
+  assert.equal(mints().length, 2);
+});
+
+test("what a page may know of its site", async () => {
+  const { publicValues, operations } = await load();
+  assert.deepEqual(publicValues("payments"), { publishable_key: "pk_test_1" });
+  assert.deepEqual(publicValues("nothing"), {});
+  assert.deepEqual(operations(), { payments: ["create-payment", "get-payment", "send-code", "cancel", "list-raw"] });
+});
