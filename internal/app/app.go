@@ -32,8 +32,8 @@ import (
 	"sallyport/internal/store/sqlite"
 )
 
-// limiterEntries bounds the memory of rate limits: about 24 MiB.
-const limiterEntries = 1 << 20
+// limiterEntries bounds the memory of rate limits.
+const limiterEntries = 1 << 18
 
 // Options say what to run.
 type Options struct {

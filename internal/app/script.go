@@ -88,9 +88,28 @@ func describe(op *contract.Operation, rule *site.BrowserRule) scriptOperation {
 			out.Body = "whole"
 		}
 	}
+	chosen := chosenRoots(rule)
 	for _, p := range op.Params {
+		if p.In != contract.InPath && !chosen[p.Name] {
+			continue // what a page may not send, it need not know of
+		}
 		filled := p.Account != "" || slices.ContainsFunc(rule.Fixed, func(f site.Fixed) bool { return f.Path.String() == p.Name })
 		out.Params[p.Name] = scriptParam{In: p.In, Wire: p.Wire, Filled: filled}
+	}
+	return out
+}
+
+// chosenRoots are the parameters of which a page may choose at least a part.
+func chosenRoots(rule *site.BrowserRule) map[string]bool {
+	out := map[string]bool{}
+	for _, p := range rule.Free {
+		out[p.Root()] = true
+	}
+	for _, c := range rule.OneOf {
+		out[c.Path.Root()] = true
+	}
+	for _, r := range rule.Range {
+		out[r.Path.Root()] = true
 	}
 	return out
 }
