@@ -79,7 +79,7 @@ func siteKeys() *key {
 		{name: "session", kind: kindObject, doc: "Browser sessions. A session is a visit and proves no identity.", keys: []*key{
 			{name: "ttl", kind: kindText, def: "15m", pattern: durationPattern, want: "a time from 1m to 15m", example: "15m", doc: "How long a session token lives: 1m to 15m."},
 		}},
-		limitKey("Limits over the whole site, for instance `1000 per minute per site`."),
+		limitKey("Limits over the whole site, for instance `1000 per minute per site`. Where none is per session or per prefix, 120 per minute per session and 600 per minute per prefix hold for browsers."),
 		observeKey("Checks that only report, for all connections of the site."),
 		{name: "connections", kind: kindTable, required: true, names: namePattern, namesAre: "CONNECTION", item: connectionKeys(), doc: "The site's uses of providers by name; the name is part of the URL: `api/CONNECTION/…`."},
 		{name: "region", later: "the strictest rules hold for every visitor"},

@@ -34,7 +34,6 @@ func checkAnswer(_ context.Context, _ *Gate, x *exchange) Decision {
 	x.named = x.namedSecrets()
 	x.finished = x.success(reply)
 	if len(faults) > 0 {
-		x.observedFaults(faults)
 		p := problem.New(problem.UpstreamContract, "the provider's answer to %s breaks the contract in fields you would see", x.op.ID)
 		p.Faults, p.Outcome = faults, problem.Performed
 		return deny(p.WithHint("the call was performed; do not repeat it blindly"))
@@ -155,13 +154,4 @@ func (x *exchange) namedSecrets() []string {
 		}
 	}
 	return out
-}
-
-func (x *exchange) observedFaults(faults []problem.Fault) {
-	for i, f := range faults {
-		if i == 5 {
-			return
-		}
-		x.observed = append(x.observed, "answer: "+f.Where)
-	}
 }

@@ -2,6 +2,7 @@ package egress
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"sallyport/internal/contract"
@@ -132,16 +133,21 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 	return conn, nil
 }
 
-// siteLimits are the file's limits for a site, or cautious ones where it names none.
-// Both count browsers only: a backend has no session, and its network is its own.
+// siteLimits are the file's limits for a site, and a cautious one by session and by
+// network where it names none of that kind: sessions are free, so that a limit per session
+// alone limits nobody who makes new ones. Both count browsers only: a backend has no
+// session, and its network is its own.
 func siteLimits(s *site.Site) []ratelimit.Rule {
-	if len(s.Limits) > 0 {
-		return s.Limits
-	}
-	return []ratelimit.Rule{
+	rules := slices.Clone(s.Limits)
+	for _, cautious := range []ratelimit.Rule{
 		{Calls: 120, Window: time.Minute, Per: ratelimit.PerSession},
 		{Calls: 600, Window: time.Minute, Per: ratelimit.PerPrefix},
+	} {
+		if !slices.ContainsFunc(s.Limits, func(r ratelimit.Rule) bool { return r.Per == cautious.Per }) {
+			rules = append(rules, cautious)
+		}
 	}
+	return rules
 }
 
 func (c *connection) backendOperations() []string {

@@ -41,8 +41,8 @@ func beginIdempotent(ctx context.Context, g *Gate, x *exchange) Decision {
 		return allow("no key")
 	}
 	x.asked = key
-	x.idem = RepeatKey{Site: x.call.Site, Connection: x.call.Connection, Operation: x.op.ID, Caller: x.scope(),
-		KeyHash: sha256.Sum256([]byte(key))}
+	x.idem = RepeatKey{Site: x.call.Site, Connection: x.call.Connection, Operation: x.op.ID,
+		Caller: x.scope() + "@" + string(x.conn.Mode), KeyHash: sha256.Sum256([]byte(key))}
 	return g.claim(ctx, x)
 }
 
@@ -60,7 +60,8 @@ func (x *exchange) sentKey() (string, error) {
 	return key, nil
 }
 
-// scope keeps the keys of one visit apart from those of all others.
+// scope keeps the keys of one visit apart from those of all others. The mode stands beside
+// it wherever it is used: an answer of the provider's test system is no answer in live.
 func (x *exchange) scope() string {
 	if x.caller == site.Browser {
 		return "visit:" + x.visit
@@ -117,7 +118,7 @@ func (g *Gate) claim(ctx context.Context, x *exchange) Decision {
 		case known.State == RepeatDone:
 			return g.openAnswer(ctx, x, known.Sealed)
 		case known.State != RepeatInProgress:
-			return x.repeatUnknown()
+			return x.repeatUnknown(g.now().Sub(known.CreatedAt))
 		}
 		select {
 		case <-ctx.Done():
@@ -181,10 +182,15 @@ func (f *Flights) leave(key RepeatKey, mine *flight) {
 	close(mine.done)
 }
 
+// recognised is the part of a provider's memory of keys that is relied on: a call may
+// wait for its turn, and clocks differ.
+const recognised = 0.9
+
 // repeatUnknown decides on the repeat of a call whose outcome nobody knows: safe only
-// where the provider itself recognises the key.
-func (x *exchange) repeatUnknown() Decision {
-	if x.key != "" {
+// where the provider itself recognises the key, and for as long as it says that it does.
+func (x *exchange) repeatUnknown(age time.Duration) Decision {
+	keeps, err := time.ParseDuration(x.conn.pack.Idempotency.Keep)
+	if x.key != "" && err == nil && age >= 0 && age < time.Duration(recognised*float64(keeps)) {
 		x.began, x.repeats = true, true
 		return allow("a repeat that the provider recognises")
 	}
@@ -196,7 +202,10 @@ func (x *exchange) repeatUnknown() Decision {
 
 func (x *exchange) requestHash() (sum [32]byte) {
 	h := sha256.New()
-	for _, part := range [][]byte{[]byte(x.op.Method), []byte(x.out.Path), []byte(x.out.RawQuery), x.out.Body} {
+	head := x.out.Header.Clone()
+	head.Del(x.conn.pack.Idempotency.Header)
+	names, _ := json.Marshal(head) // sorted; a map of strings cannot fail
+	for _, part := range [][]byte{[]byte(x.op.Method), []byte(x.out.Path), []byte(x.out.RawQuery), x.out.Body, names} {
 		n := len(part)
 		h.Write([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
 		h.Write(part)

@@ -3,7 +3,11 @@ package egress
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"sallyport/internal/problem"
@@ -85,7 +89,7 @@ func (g *Gate) Call(ctx context.Context, c *Call) (answer *Answer) {
 	x := &exchange{call: c, start: g.now()}
 	defer func() {
 		if r := recover(); r != nil {
-			answer = g.afterPanic(context.WithoutCancel(ctx), x)
+			answer = g.afterPanic(context.WithoutCancel(ctx), x, fmt.Sprintf("%T at %s", r, Frames()))
 		}
 		if x.flight != nil {
 			g.deps.Flights.leave(x.idem, x.flight)
@@ -103,7 +107,7 @@ func (g *Gate) Call(ctx context.Context, c *Call) (answer *Answer) {
 			continue
 		}
 		if s.check != "" && x.conn != nil && slices.Contains(x.conn.observe, s.check) && !fatal(d) {
-			x.observed = append(x.observed, s.check+": "+faultPaths(d.Problem))
+			x.observe(s.check, d.Problem)
 			continue
 		}
 		x.decisions = append(x.decisions, d)
@@ -111,7 +115,7 @@ func (g *Gate) Call(ctx context.Context, c *Call) (answer *Answer) {
 	}
 	answer = x.finished
 	if answer == nil {
-		answer = x.fail(problem.New(problem.Internal, "the call ended without an answer"))
+		answer = x.fail(withOutcome(problem.New(problem.Internal, "the call ended without an answer"), x.outcomeIfSent()))
 	}
 	g.settle(context.WithoutCancel(ctx), x, answer)
 	return answer
@@ -119,9 +123,9 @@ func (g *Gate) Call(ctx context.Context, c *Call) (answer *Answer) {
 
 // afterPanic answers a call that a defect ended: the intent is closed, the key's record
 // settled, and the outcome told as far as it is known.
-func (g *Gate) afterPanic(ctx context.Context, x *exchange) (answer *Answer) {
-	// The value of a panic may hold anything, so only the fact is kept.
-	answer = x.fail(&problem.Error{Code: problem.Internal, Detail: "something went wrong inside the gate", Outcome: x.outcomeIfSent(), Err: errors.New("panic in step " + x.at)})
+func (g *Gate) afterPanic(ctx context.Context, x *exchange, what string) (answer *Answer) {
+	// The value of a panic may hold anything, so only its type and the place are kept.
+	answer = x.fail(&problem.Error{Code: problem.Internal, Detail: "something went wrong inside the gate", Outcome: x.outcomeIfSent(), Err: errors.New("panic in step " + x.at + ": " + what)})
 	defer func() {
 		if r := recover(); r != nil { // the store or the log is what is broken
 			x.innerErr = errors.Join(x.innerErr, errors.New("panic again after the call"))
@@ -191,16 +195,36 @@ func withOutcome(p *problem.Error, o problem.Outcome) *problem.Error {
 	return &c
 }
 
-func faultPaths(p *problem.Error) string {
-	if p == nil {
-		return ""
-	}
-	out := string(p.Code)
+// maxObserved bounds what one check reports of one call.
+const maxObserved = 5
+
+// observe keeps what a check that only reports has found: its code, then the places, each
+// an entry of its own, so that the log can leave out one that is no name of the contract.
+func (x *exchange) observe(check string, p *problem.Error) {
+	x.observed = append(x.observed, check+"."+string(p.Code))
 	for i, f := range p.Faults {
-		if i == 5 {
-			return out + " …"
+		if i == maxObserved {
+			return
 		}
-		out += " " + f.Where
+		x.observed = append(x.observed, f.Where)
 	}
-	return out
+}
+
+// Frames says where a panic came from: functions and lines, innermost first, never values.
+// Call it in the deferred function that recovers.
+func Frames() string {
+	pcs := make([]uintptr, 16)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	var out []string
+	for more := true; more && len(out) < 6; {
+		var f runtime.Frame
+		f, more = frames.Next()
+		if strings.HasPrefix(f.Function, "runtime.") {
+			out = nil // what stands before the panic itself is the recovering
+			continue
+		}
+		name := f.Function[strings.LastIndexByte(f.Function, '/')+1:]
+		out = append(out, name+":"+strconv.Itoa(f.Line))
+	}
+	return strings.Join(out, " < ")
 }

@@ -184,11 +184,37 @@ func insertFixed(_ context.Context, _ *Gate, x *exchange) Decision {
 		return allow("nothing to insert")
 	}
 	for _, f := range x.rule.Fixed {
-		if err := x.args.Set(f.Path, f.Value); err != nil { // only where the grammar just observes
-			return deny(problem.Wrap(err, problem.ParameterRefused, "%s cannot be inserted beside what the browser sent", f.Path))
+		for _, at := range elements(f.Path, x.args) {
+			if err := x.args.Set(at, f.Value); err != nil { // only where the grammar just observes
+				return deny(problem.Wrap(err, problem.ParameterRefused, "%s cannot be inserted beside what the browser sent", f.Path))
+			}
 		}
 	}
 	return allow("inserted")
+}
+
+// elements is path with each "[]" replaced by the indexes that the arguments have there.
+func elements(path contract.Path, args contract.Args) []contract.Path {
+	out := []contract.Path{{}}
+	for _, s := range path.Steps() {
+		var next []contract.Path
+		for _, p := range out {
+			switch {
+			case s.Name != "":
+				next = append(next, p.Child(s.Name))
+			case s.Index != contract.Every:
+				next = append(next, p.At(s.Index))
+			default:
+				v, _ := args.Get(p)
+				list, _ := v.([]any)
+				for i := range list {
+					next = append(next, p.At(i))
+				}
+			}
+		}
+		out = next
+	}
+	return out
 }
 
 func checkRequest(_ context.Context, _ *Gate, x *exchange) Decision {

@@ -26,6 +26,9 @@ func send(ctx context.Context, g *Gate, x *exchange) Decision {
 			p = problem.Wrap(err, problem.UpstreamTimeout, "the caller went away before the provider answered")
 			p.Outcome = x.outcomeIfSent()
 		}
+		if told := new(problem.Error); !errors.As(err, &told) { // an error that says nothing of the outcome
+			p = withOutcome(p, x.outcomeIfSent())
+		}
 		g.closeIntent(ctx, x, p.Outcome, 0)
 		return deny(p)
 	}
