@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/contract"
 	"sallyport/internal/problem"
+	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
 	"sallyport/internal/site"
 )
@@ -240,10 +241,8 @@ func (r *ruler) onOrigins(at *value, schema *contract.Schema, value any) {
 	if !schema.URL || !ok {
 		return
 	}
-	for _, o := range r.site.Origins {
-		if s == string(o) || strings.HasPrefix(s, string(o)+"/") || strings.HasPrefix(s, string(o)+"?") {
-			return
-		}
+	if r.site.Holds(s, r.conn.Mode != provider.Live) {
+		return
 	}
 	r.fault(at, "the provider would send the visitor to an address that is not on the site's origins", "write an address below one of the site's origins")
 }

@@ -362,3 +362,33 @@ func TestObservedIsReadable(t *testing.T) {
 		t.Errorf("the page sees %s", a.Body)
 	}
 }
+
+// A page may choose where the visitor comes back to only among the site's own addresses.
+func TestAddressesLieOnTheSitesOrigins(t *testing.T) {
+	p := newParts()
+	p.answer = func(*Request) (*Response, error) { return reply(200, `{"id":"cs_1"}`), nil }
+	c := stripe(provider.Sandbox)
+	c.Browser = map[string]*site.BrowserRule{"create-checkout-session": {
+		Free:  []contract.Path{path(t, "success_url")},
+		Fixed: []site.Fixed{{Path: path(t, "mode"), Value: "payment"}}, Returns: []contract.Path{path(t, "id")},
+	}}
+	g := p.gate(t, c)
+	tests := map[string]int{
+		"https://shop.example/thanks?id=1":           200,
+		"https://shop.example":                       200,
+		"https://evil.example/":                      422,
+		"https://shop.example.evil.example/":         422,
+		"https://shop.example@evil.example/":         422,
+		"https://shop.example:8443/":                 422,
+		`https://shop.example\\@evil.example/`:       422,
+		"http://shop.example/":                       422,
+		"//shop.example/":                            422,
+		"javascript:alert(1)//https://shop.example/": 422,
+	}
+	for address, want := range tests {
+		a := g.Call(t.Context(), call("/v1/checkout/sessions", `{"success_url":"`+address+`"}`, "", "v"))
+		if a.Status != want {
+			t.Errorf("%s: status %d, %v; want %d", address, a.Status, a.Problem, want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 
 	"sallyport/internal/contract"
 	"sallyport/internal/problem"
+	"sallyport/internal/provider"
 	"sallyport/internal/site"
 )
 
@@ -89,10 +90,24 @@ func (r *browserRule) refuses(x *exchange, leaf contract.Path) *problem.Fault {
 	}
 	for _, free := range r.Free { // last: where two rules name one value, the closer one holds
 		if free.Covers(leaf) {
-			return nil
+			return strayAddress(x, leaf)
 		}
 	}
 	return &problem.Fault{Where: leaf.String(), Found: "a parameter that the file does not name", Want: "nothing here"}
+}
+
+// strayAddress refuses an address that the provider would send the visitor to, unless it
+// lies on the site's own origins: else any page could use the site's name to lead elsewhere.
+func strayAddress(x *exchange, leaf contract.Path) *problem.Fault {
+	schema, err := x.op.Lookup(leaf)
+	if err != nil || !schema.URL { // a name that the contract does not list is refused by the contract
+		return nil
+	}
+	v, _ := x.args.Get(leaf)
+	if address, ok := v.(string); ok && x.site.Holds(address, x.conn.Mode != provider.Live) {
+		return nil
+	}
+	return &problem.Fault{Where: leaf.String(), Found: "an address that is not on the site's origins", Want: "an address below one of the site's origins"}
 }
 
 // openSegment stands in a path where the gate inserts a value: a path cannot leave a

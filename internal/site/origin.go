@@ -105,3 +105,17 @@ func (s *Site) Allows(o Origin, previews bool) bool {
 	}
 	return false
 }
+
+// Holds reports whether an address lies on one of the site's own origins: where a provider
+// may send a visitor.
+func (s *Site) Holds(address string, previews bool) bool {
+	host := strings.Index(address, "://") + len("://")
+	if host < len("://") {
+		return false
+	}
+	end := len(address)
+	if i := strings.IndexAny(address[host:], "/?#"); i >= 0 {
+		end = host + i
+	}
+	return !strings.ContainsAny(address, "\\ \t\r\n") && s.Allows(Origin(address[:end]), previews)
+}
