@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/internal/contract"
 	"sallyport/internal/problem"
 )
 
@@ -202,11 +203,15 @@ const maxObserved = 5
 // an entry of its own, so that the log can leave out one that is no name of the contract.
 func (x *exchange) observe(check string, p *problem.Error) {
 	x.observed = append(x.observed, check+"."+string(p.Code))
+	lookup := x.op.Lookup
+	if check == CheckResponse {
+		lookup = x.op.LookupReply
+	}
 	for i, f := range p.Faults {
 		if i == maxObserved {
 			return
 		}
-		x.observed = append(x.observed, f.Where)
+		x.observed = append(x.observed, knownPlace(lookup, f.Where))
 	}
 }
 
@@ -227,4 +232,29 @@ func Frames() string {
 		out = append(out, name+":"+strconv.Itoa(f.Line))
 	}
 	return strings.Join(out, " < ")
+}
+
+// knownPlace is where with every name replaced by "*" that the contract does not have:
+// such a name is the sender's own words, and may hold anything.
+func knownPlace(lookup func(contract.Path) (*contract.Schema, error), where string) string {
+	path, err := contract.ParsePath(where)
+	if err != nil {
+		return "*"
+	}
+	var known contract.Path
+	for i, s := range path.Steps() {
+		if s.Name == "" {
+			known = known.At(s.Index)
+			continue
+		}
+		next := known.Child(s.Name)
+		if _, err := lookup(next); err != nil {
+			return strings.TrimPrefix(known.String()+".*", ".")
+		}
+		if parent, err := lookup(known); i > 0 && (err != nil || parent == nil || parent.Properties[s.Name] == nil) {
+			return known.String() + ".*" // a key of a map, or behind an alternative
+		}
+		known = next
+	}
+	return known.String()
 }

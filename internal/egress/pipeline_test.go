@@ -373,3 +373,23 @@ func TestLimitsCountTheirCallers(t *testing.T) {
 		passed(t, w.Call(t.Context(), w.backend("payments", "POST", intents, `{"amount":1900,"currency":"eur"}`)))
 	}
 }
+
+// TestObservedNamesAreTheContracts: the record of what was observed names places of the
+// contract, never a name that the caller made up.
+func TestObservedNamesAreTheContracts(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"amount":1900,"Ada-Lovelace":1}`:                       "request-contract.contract_violation\n*",
+		`{"amount":1900,"metadata":{"Ada-Lovelace":"x"}}`:        "grammar.parameter_refused\nmetadata.*",
+		`{"amount":1900,"shipping":{"Ada-Lovelace":1}}`:          "request-contract.contract_violation\nshipping.*",
+		`{"amount":1900,"shipping":{"address":{"city":"Kiel"}}}`: "grammar.parameter_refused\nshipping.address.city",
+	} {
+		c := payments(t)
+		c.Observe = egress.Checks()
+		w := open(t, c)
+		w.Call(t.Context(), browser("payments", "POST", intents, body))
+		got := strings.Join(w.records.last().Observed, "\n")
+		if !strings.Contains(got, want) || strings.Contains(got, "Ada") {
+			t.Errorf("%s: observed %q; want %q in it", body, got, want)
+		}
+	}
+}
