@@ -247,7 +247,7 @@ func (p *Program) keystoreFailure(err error) error {
 	case errors.Is(err, os.ErrNotExist):
 		return found("there is no keystore yet", "run `sallyport secrets init`")
 	case errors.Is(err, secret.ErrNotFound):
-		return because(err, "use the keystore", "`sallyport secrets list` shows the names")
+		return found("the keystore has no secret of this name", "`sallyport secrets list` shows the names, `sallyport secrets set NAME` stores a new one")
 	}
 	return because(err, "use the keystore", "")
 }
