@@ -25,7 +25,10 @@ type listener struct {
 // listen takes a port of 127.0.0.1; with a certificate it speaks TLS.
 func listen(port int, cert *tls.Certificate) (*listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
+	switch {
+	case err != nil && port != 0:
+		return nil, fmt.Errorf("listen on port %d (another one: --port 0): %w", port, err)
+	case err != nil:
 		return nil, fmt.Errorf("listen on loopback: %w", err)
 	}
 	if cert != nil {

@@ -10,7 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
+
+	"sallyport/internal/provider"
 )
 
 const (
@@ -30,7 +31,9 @@ type passage struct {
 	Fields     []pair          `json:"fields"` // query and body, in order
 	Status     int             `json:"status"`
 	Answer     json.RawMessage `json:"answer"`
-	Took       string          `json:"took"`
+	// Sensitive says what the contract says of fields of the answer: data[].userAgent is
+	// personal, client_secret is secret.
+	Sensitive map[string]string `json:"sensitive"`
 }
 
 // pair is a header or a field. Key says that it is the credential.
@@ -78,7 +81,7 @@ func (t *tape) after(n int) ([]passage, int) {
 type recorder struct {
 	tape *tape
 	conn connection
-	name string // of the provider
+	pack *provider.Pack
 	next http.Handler
 }
 
@@ -89,18 +92,38 @@ func (c *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	began, out := time.Now(), &keeper{ResponseWriter: w, status: http.StatusOK}
+	out := &keeper{ResponseWriter: w, status: http.StatusOK}
 	c.next.ServeHTTP(out, r)
-	p := passage{Provider: c.name, Connection: c.conn.name, Method: r.Method, Path: r.URL.EscapedPath(),
+	p := passage{Provider: c.pack.Name, Connection: c.conn.name, Method: r.Method, Path: r.URL.EscapedPath(),
 		Headers: c.headers(r), Fields: append(formPairs(r.URL.RawQuery, "query"), bodyPairs(r.Header.Get("Content-Type"), body)...),
-		Status: out.status, Took: time.Since(began).Round(10 * time.Microsecond).String()}
+		Status: out.status}
 	if json.Valid(out.kept.Bytes()) {
 		p.Answer = bytes.Clone(out.kept.Bytes())
+		p.Sensitive = c.sensitive(r, out)
 	}
 	for i := range p.Fields {
 		p.Fields[i].Value, p.Fields[i].Key = c.mask(p.Fields[i].Value)
 	}
 	c.tape.add(p)
+}
+
+// sensitive reads the contract's marks for what was answered.
+func (c *recorder) sensitive(r *http.Request, out *keeper) map[string]string {
+	op, _ := c.pack.Contract().Route(r.Method, r.URL.EscapedPath())
+	if op == nil {
+		return nil
+	}
+	reply, _, err := op.CheckResponse(out.status, out.Header().Get("Content-Type"), out.kept.Bytes(), nil)
+	if err != nil {
+		return nil
+	}
+	marks := map[string]string{}
+	for kind, paths := range reply.Sensitive {
+		for _, path := range paths {
+			marks[path] = string(kind)
+		}
+	}
+	return marks
 }
 
 // headers are those that say something; the rest is transport.

@@ -42,7 +42,7 @@ func openUpstream(c connection, pack *provider.Pack, with upstreamParts) (*upstr
 	}
 	u := &upstream{listener: l, conn: c, name: pack.Name, polls: &answers{}}
 	from := mock.New(pack, site.MockFaults{Seed: uint64(time.Now().UnixNano())}, time.Now).Handler()
-	l.handler = &recorder{tape: with.tape, conn: c, name: pack.Name, next: &behaviour{next: from, rules: []rule{
+	l.handler = &recorder{tape: with.tape, conn: c, pack: pack, next: &behaviour{next: from, rules: []rule{
 		{provider: "stripe", method: http.MethodPost, path: "/v1/payment_intents", change: confirmed},
 		{provider: "google-maps", method: http.MethodGet, path: "/maps/api/geocode/json", change: located},
 		{provider: "twilio", method: http.MethodPost, path: "/Verifications", change: with.phone.ring},

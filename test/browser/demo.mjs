@@ -92,6 +92,11 @@ async function axe(page) {
   assert.ok(wide <= 0, `the page is ${wide} px wider than the window`);
 }
 
+async function picture(page, name) {
+  await page.evaluate(() => scrollTo(0, 0)); // what sticks to the top belongs there
+  await page.screenshot({ path: `${OUT}/${name}.png`, fullPage: true });
+}
+
 async function everything(page) {
   await pay(page); await findAddress(page); await sendCode(page); await answerPoll(page);
 }
@@ -118,6 +123,7 @@ await step("it sends and checks a code", async () => {
 await step("it answers a poll without learning who answered", async () => {
   await answerPoll(light);
   const gone = await text(light.locator("#poll-ledger .struck"));
+  assert.match(await text(ledger(light, "poll").locator(".gate.out")), /[1-9]\d* of them personal/);
   for (const want of ["userAgent", "metadata.email", "participantId"]) assert.ok(gone.includes(want), `${want} is not among what was taken out: ${gone}`);
   assert.doesNotMatch(await text(light.locator("#poll-ledger .step.browser").last()), /@|Mozilla/);
 });
@@ -127,21 +133,38 @@ await step("what was taken out and put in agrees with what the provider saw", as
   assert.deepEqual(stripe.headers.filter((h) => ["Origin", "Cookie", "Referer", "X-Forwarded-For"].includes(h.name)), []);
   assert.equal(stripe.headers.find((h) => h.name === "User-Agent").value, "Sallyport");
 });
-await step("light: axe finds nothing", async () => { await light.screenshot({ path: `${OUT}/light.png`, fullPage: true }); await axe(light); });
+await step("light: axe finds nothing", async () => { await picture(light, "light"); await axe(light); });
 await step("cheats end at the gate", async () => {
   await cheat(light, "pay", "parameter_refused");
   await cheat(light, "address", "operation_refused");
   await cheat(light, "code", "parameter_refused");
   await cheat(light, "poll", "operation_refused");
 });
-await step("light, refused: axe finds nothing", async () => { await light.screenshot({ path: `${OUT}/light-refused.png`, fullPage: true }); await axe(light); });
+await step("light, refused: axe finds nothing", async () => { await picture(light, "light-refused"); await axe(light); });
+
+await step("what the file fixes in a path cannot be chosen", async () => {
+  const before = (await passages(light)).last;
+  const page = await open("light"); // a visit of its own: the limit counts refusals too
+  const status = await page.evaluate(async (gate) => {
+    const { token } = await (await fetch(gate + "session", { method: "POST" })).json();
+    const send = async (service) => (await fetch(`${gate}api/sms/v2/Services/${service}/Verifications`, { method: "POST", body: JSON.stringify({ To: "+447700900111" }),
+      headers: { Authorization: "Bearer " + token, "Content-Type": "application/json" } })).status;
+    return [await send("VA00000000000000000000000000000001"), await send("VA5a11909c0de5a11909c0de5a11909c0d"), await send("__"), await send("%5F")];
+  }, GATE);
+  assert.deepEqual(status.slice(0, 3), [422, 422, 422]);
+  await page.context().close();
+  assert.ok([201, 400, 422].includes(status[3]), `the percent-encoded form was answered with ${status[3]}`);
+  const { passages: list, last } = await passages(light);
+  for (const p of list.filter((p) => p.n > before)) assert.equal(p.path, "/v2/Services/VA5a11909c0de5a11909c0de5a11909c0d/Verifications");
+  assert.ok(last - before <= 1);
+});
 
 for (const look of ["dark", "phone"]) {
   await step(`${look}: works, and axe finds nothing before and after`, async () => {
     const page = await open(look);
     await axe(page);
     await everything(page);
-    await page.screenshot({ path: `${OUT}/${look}.png`, fullPage: true });
+    await picture(page, look);
     await axe(page);
     await page.context().close();
   });

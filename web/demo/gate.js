@@ -92,7 +92,7 @@ function steps(x, p) {
   const list = [step("browser", "The browser sent", line(x.method, x.url.pathname), rows(sent))];
   if (!p) {
     list.push(wall("The call ended here", "stopped"), step("refused", "The provider received", el("p", { class: "nothing" }, "Nothing. It never heard of it.")),
-      step("browser", "The browser got", line("", `status ${x.status}`), rows(flatten(x.answer).filter((f) => !["type", "request_id"].includes(f.name)))));
+      step("browser", "The browser got", line("", `status ${x.status}`), rows(flatten(x.answer).filter((f) => !["type", "request_id"].includes(f.name)), 300)));
     return el("ol", { class: "steps" }, list);
   }
   const out = providerFields(x, p, sent);
@@ -102,8 +102,8 @@ function steps(x, p) {
   const added = out.filter((f) => f.added).length;
   list.push(wall(`Checked. ${plural(added, "value")} put in, one of them the key`, "in"),
     step("provider", `${p.provider} received`, pathLine(x, p), rows(out), notPassed(p)),
-    step("provider", `${p.provider} answered`, line("", `status ${p.status}`), rows(kept), struck(gone)),
-    wall(gone.length ? `${plural(gone.length, "field")} taken out` : "Nothing had to be taken out", "out"),
+    step("provider", `${p.provider} answered`, line("", `status ${p.status}`), rows(kept), struck(gone, p.sensitive ?? {})),
+    wall(takenOut(gone, p.sensitive ?? {}), "out"),
     step("browser", "The browser got", line("", `status ${x.status}`), rows(got)));
   return el("ol", { class: "steps" }, list);
 }
@@ -118,19 +118,34 @@ function pathLine(x, p) {
   return el("p", { class: "line" }, el("code", {}, p.method + " ", ...parts));
 }
 
-function rows(fields) {
+function rows(fields, longest = 64) {
   if (!fields.length) return el("p", { class: "nothing" }, "No fields.");
   return el("ul", { class: "rows" }, fields.map((f) => el("li", { class: f.key ? "added key" : f.added ? "added" : f.visit ? "visit-row" : undefined },
-    el("code", { class: "name" }, f.name), " ", el("code", { class: "value" }, f.added || f.key ? el("ins", {}, shorten(f.value)) : shorten(f.value)),
+    el("code", { class: "name" }, f.name), " ", el("code", { class: "value" }, f.added || f.key ? el("ins", {}, shorten(f.value, longest)) : shorten(f.value, longest)),
     f.key ? el("span", { class: "tag" }, "the key") : f.added ? el("span", { class: "tag" }, f.note ?? "put in") : f.note ? el("span", { class: "tag plain" }, f.note) : null)));
 }
 
-function struck(fields) {
+const generic = (name) => name.replace(/\[\d+\]/g, "[]");
+
+// What the contract says of a field or of what it stands in: personal, secret, or nothing.
+function kindOf(name, marks) {
+  const own = generic(name), path = Object.keys(marks).find((m) => own === m || own.startsWith(m + ".") || own.startsWith(m + "["));
+  return path && marks[path];
+}
+
+function takenOut(gone, marks) {
+  if (!gone.length) return "Nothing had to be taken out";
+  const some = ["personal", "secret"].map((kind) => [kind, gone.filter((f) => kindOf(f.name, marks) === kind).length]).filter(([, n]) => n);
+  return `${plural(gone.length, "field")} taken out` + (some.length ? `, ${some.map(([kind, n]) => `${n} of them ${kind}`).join(", ")}` : "");
+}
+
+function struck(fields, marks) {
   if (!fields.length) return null;
-  const groups = Map.groupBy ? [...Map.groupBy(fields, (f) => f.name.replace(/\[\d+\]/g, "[]"))] : fields.map((f) => [f.name, [f]]);
+  const groups = Map.groupBy ? [...Map.groupBy(fields, (f) => generic(f.name))] : fields.map((f) => [f.name, [f]]);
   return el("ul", { class: "struck", "aria-label": "Taken out by the gate" }, groups.map(([name, group]) => el("li", {},
     el("del", {}, el("code", {}, group.length > 1 ? name : group[0].name), " ", el("code", {}, shorten(group[0].value, 26))),
-    group.length > 1 ? el("span", { class: "times" }, " ×" + group.length) : null)));
+    group.length > 1 ? el("span", { class: "times" }, " ×" + group.length) : null,
+    kindOf(name, marks) ? el("span", { class: "times kind" }, " " + kindOf(name, marks)) : null)));
 }
 
 function notPassed(p) {
@@ -170,7 +185,7 @@ function flatten(tree, name = "") {
 }
 
 function text(v) { return typeof v === "string" ? v || "“”" : JSON.stringify(v); }
-function shorten(s, n = 64) { s = String(s); return s.length > n ? s.slice(0, n - 1) + "…" : s; }
+function shorten(s, n) { s = String(s); return s.length > n ? s.slice(0, n - 1) + "…" : s; }
 
 /** Puts the connection's own lines of the gate's file below each flow. */
 export async function showRules() {
