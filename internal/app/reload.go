@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"reflect"
 
 	"sallyport/internal/audit"
 	"sallyport/internal/config"
@@ -60,6 +61,8 @@ func needsRestart(old, now *config.File) string {
 	switch {
 	case old.Listen.Public != now.Listen.Public || old.Listen.HTTP != now.Listen.HTTP || old.Listen.TLS != now.Listen.TLS:
 		return "listen"
+	case !reflect.DeepEqual(old.Listen.Behind, now.Listen.Behind):
+		return "listen.behind"
 	case old.Store != now.Store:
 		return "store"
 	case old.Data != now.Data:

@@ -41,6 +41,7 @@ func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
 		Sites: file.Sites, GateHosts: file.Listen.Names, Caller: gate, Sessions: &visits{gate: g, sites: file.Sites},
 		Script:  func(name string) []byte { return scripts[name] },
 		Methods: func(c *site.Connection) []string { return g.browserMethods(c) },
+		Headers: func(c *site.Connection) []string { return g.browserHeaders(c) },
 	})
 }
 
@@ -60,6 +61,28 @@ func (g *Gate) browserMethods(c *site.Connection) []string {
 	for name := range c.Browser {
 		if op, ok := pack.Contract().Find(name); ok && !slices.Contains(out, op.Method) {
 			out = append(out, op.Method)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// browserHeaders are the header parameters that a rule of the file leaves to the page.
+func (g *Gate) browserHeaders(c *site.Connection) []string {
+	pack, err := g.catalog.Find(c.Provider)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for name, rule := range c.Browser {
+		op, ok := pack.Contract().Find(name)
+		if !ok {
+			continue
+		}
+		for _, p := range op.Params {
+			if p.In == contract.InHeader && rule.Leaves(p.Name) && !slices.Contains(out, p.Wire) {
+				out = append(out, p.Wire)
+			}
 		}
 	}
 	slices.Sort(out)

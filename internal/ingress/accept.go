@@ -37,7 +37,7 @@ func (s *Server) accept(l *listener) {
 			return
 		case err != nil && delay < time.Second: // out of descriptors, say: wait and go on
 			delay = max(2*delay, 5*time.Millisecond)
-			s.config.Log.Error("cannot accept", "listener", l.address, "error", err)
+			s.config.Log.Error("cannot accept", "listen", l.address, "error", err)
 			time.Sleep(delay)
 			continue
 		case err != nil:

@@ -12,10 +12,15 @@ import (
 // exposed are the reply headers that a page may read.
 const exposed = "Sallyport-Request-Id, Retry-After, RateLimit, RateLimit-Policy"
 
-// corsHeaders are the request headers that a preflight may be told of. A page needs no
-// other: everything else of a call stands in its path, query or body.
-func corsHeaders() []string {
-	return []string{"authorization", "content-type", "idempotency-key"}
+// corsHeaders are the request headers that a preflight may be told of: those of every call,
+// and the parameters of the connection's operations that travel in headers and that the
+// file leaves to the page.
+func (r *route) corsHeaders() []string {
+	all := []string{"authorization", "content-type", "idempotency-key"}
+	if r.conn == nil || r.site == nil {
+		return all
+	}
+	return append(all, r.site.headers[r.conn]...)
 }
 
 // allowed reports whether a page on origin may use r. Preview origins count only where
@@ -63,7 +68,7 @@ func (x *exchange) preflight() *problem.Error {
 	h := x.w.Header()
 	h.Del("Access-Control-Expose-Headers")
 	h.Set("Access-Control-Allow-Methods", method)
-	if names := askedHeaders(x.r.Header.Values("Access-Control-Request-Headers")); names != "" {
+	if names := askedHeaders(x.r.Header.Values("Access-Control-Request-Headers"), x.route.corsHeaders()); names != "" {
 		h.Set("Access-Control-Allow-Headers", names)
 	}
 	h.Set("Access-Control-Max-Age", "600")
@@ -74,11 +79,11 @@ func (x *exchange) preflight() *problem.Error {
 
 // askedHeaders are the asked-for headers that are allowed. One that is not makes the
 // browser refuse, because the answer does not name it.
-func askedHeaders(lines []string) string {
+func askedHeaders(lines, allowed []string) string {
 	var out []string
 	for name := range strings.SplitSeq(strings.Join(lines, ","), ",") {
 		name = strings.ToLower(strings.Trim(name, " \t"))
-		if slices.Contains(corsHeaders(), name) && !slices.Contains(out, name) {
+		if slices.Contains(allowed, name) && !slices.Contains(out, name) {
 			out = append(out, name)
 		}
 	}

@@ -31,6 +31,7 @@ func (x *exchange) call() *problem.Error {
 	if a == nil || a.Problem == nil && (a.Status < 200 || a.Status > 599) {
 		return &problem.Error{Code: problem.Internal, Detail: "something went wrong inside the gate"}
 	}
+	x.recorded = true
 	h := x.w.Header()
 	for name, values := range a.Header {
 		if ours(name) {

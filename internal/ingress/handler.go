@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 
+	"sallyport/internal/egress"
 	"sallyport/internal/problem"
 )
 
@@ -29,6 +30,10 @@ type exchange struct {
 	origin string
 	client netip.Addr
 	route  route
+	// refused is the problem that was answered; recorded: the pipeline has written the
+	// call's own line.
+	refused  *problem.Error
+	recorded bool
 }
 
 // recorder knows whether a reply has begun, and its status.
@@ -84,25 +89,47 @@ func (x *exchange) finish(begun time.Time) {
 			panic(v)
 		}
 		x.s.counts.panics.Add(1)
-		x.s.config.Log.Error("panic in a request", "request", x.id, "panic", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+		x.s.config.Log.Error("panic in a request", "request", x.id, "panic", fmt.Sprintf("%T", v), "reason", egress.Frames())
 		if x.w.status != 0 {
 			panic(http.ErrAbortHandler)
 		}
+		x.recorded = true
 		x.fail(problem.From(errors.New("panic")))
 	}
-	if x.route.end == endCall && x.w.status < 400 {
-		return // the pipeline writes the record of a call
+	if !x.recorded {
+		x.log(time.Since(begun))
 	}
-	x.s.config.Log.Debug("request", "request", x.id, "endpoint", int(x.route.end), "method", x.r.Method,
-		"status", x.w.status, "bytes", x.w.bytes, "duration", time.Since(begun))
+}
+
+// log writes the one line of a request that never reached the pipeline: an error where the
+// gate failed, something to read where a site refused, and else for who looks closely,
+// because strangers can make any number.
+func (x *exchange) log(took time.Duration) {
+	level, message := slog.LevelDebug, "request"
+	attrs := []slog.Attr{slog.String("request", x.id), slog.String("kind", x.route.end.String()),
+		slog.Int("status", x.w.status), slog.Int64("bytes_out", x.w.bytes), slog.Duration("took", took)}
+	if x.route.site != nil {
+		attrs = append(attrs, slog.String("site", x.route.site.site.Name))
+	}
+	if x.route.conn != nil {
+		attrs = append(attrs, slog.String("connection", x.route.conn.Name))
+	}
+	if p := x.refused; p != nil {
+		message, attrs = "refused", append(attrs, slog.String("code", string(p.Code)))
+		switch {
+		case p.Status() >= http.StatusInternalServerError && p.Code != problem.ShuttingDown:
+			level, message, attrs = slog.LevelError, "failed", append(attrs, slog.Any("error", p))
+		case x.route.site != nil:
+			level = slog.LevelInfo
+		}
+	}
+	x.s.config.Log.LogAttrs(x.r.Context(), level, message, attrs...)
 }
 
 // fail writes p. It is the one place where an error becomes HTTP here.
 func (x *exchange) fail(p *problem.Error) {
 	x.s.counts.count(p.Code)
-	if p.Err != nil {
-		x.s.config.Log.Error("request failed", "request", x.id, "code", string(p.Code), "error", p.Err)
-	}
+	x.refused = p
 	h := x.w.Header()
 	problemHeaders(h, p)
 	if x.r.ProtoMajor == 1 && (p.Code == problem.BadFraming || p.Code == problem.RequestTimeout || p.Code == problem.BodyTooLarge) {

@@ -22,6 +22,25 @@ const (
 	endReady
 )
 
+// String names the endpoint in logs.
+func (e endpoint) String() string {
+	switch e {
+	case endCall:
+		return "call"
+	case endSession:
+		return "session"
+	case endScript:
+		return "client.js"
+	case endKeys:
+		return "keys"
+	case endHealth:
+		return "health"
+	case endReady:
+		return "ready"
+	}
+	return "none"
+}
+
 // route is where a request goes.
 type route struct {
 	end  endpoint
@@ -147,6 +166,19 @@ func browserMethods(w World, c *site.Connection) []string {
 		return w.Methods(c)
 	}
 	return []string{"GET", "POST", "PUT", "PATCH", "DELETE"}
+}
+
+// browserHeaders are the request headers, beside those of every call, that a preflight for
+// c may allow, in lower case.
+func browserHeaders(w World, c *site.Connection) []string {
+	if w.Headers == nil {
+		return nil
+	}
+	var out []string
+	for _, name := range w.Headers(c) {
+		out = append(out, strings.ToLower(name))
+	}
+	return out
 }
 
 // serves reports whether name is one of ours, for the http port.

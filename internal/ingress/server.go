@@ -254,7 +254,7 @@ func (s *Server) drain(ctx context.Context) {
 	if done := s.wait(deadline); err != nil || !done {
 		over := s.inFlight.Load()
 		s.counts.overdue.Add(over)
-		s.config.Log.Warn("requests cut at the end of the drain time", "requests", over)
+		s.config.Log.Warn("requests cut at the end of the drain time", "count", over)
 		s.h1.Close()
 		s.door.closeAll()
 		s.conns.Wait()

@@ -38,6 +38,9 @@ type World struct {
 	// Methods gives the methods of a connection's operations that browsers may call,
 	// for preflight answers; nil stands for GET, POST, PUT, PATCH and DELETE.
 	Methods func(c *site.Connection) []string
+	// Headers gives the header parameters that a browser may choose in a connection's
+	// operations, for preflight answers; nil stands for none.
+	Headers func(c *site.Connection) []string
 }
 
 // Snapshot is everything that a request needs to know about sites. It is immutable and
@@ -58,6 +61,7 @@ type siteRoutes struct {
 	script   []byte
 	etag     string
 	methods  map[*site.Connection][]string
+	headers  map[*site.Connection][]string
 	previews bool // a connection exists that preview origins may use
 }
 
@@ -98,7 +102,7 @@ func NewSnapshot(w World) (*Snapshot, error) {
 }
 
 func (s *Snapshot) addSite(w World, one *site.Site) (faults []error) {
-	r := &siteRoutes{site: one, methods: map[*site.Connection][]string{}}
+	r := &siteRoutes{site: one, methods: map[*site.Connection][]string{}, headers: map[*site.Connection][]string{}}
 	r.script = w.Script(one.Name)
 	r.etag = entityTag(r.script)
 	if len(one.ServedAt) == 0 {
@@ -115,7 +119,7 @@ func (s *Snapshot) addSite(w World, one *site.Site) (faults []error) {
 		s.hosts[h] = r
 	}
 	for name, c := range one.Connections {
-		r.methods[c] = browserMethods(w, c)
+		r.methods[c], r.headers[c] = browserMethods(w, c), browserHeaders(w, c)
 		r.previews = r.previews || previewMode(c)
 		for _, at := range c.ServedAt {
 			if err := s.addOwn(at, &target{site: r, conn: c}); err != nil {

@@ -45,8 +45,8 @@ func Keys() map[string]Kind {
 	keys := map[string]Kind{
 		"error": Fault,
 		"took":  Span, "timeout": Span, "retry_after": Span, "age": Span,
-		"expires": Moment, "created": Moment,
-		"ok": Flag, "enabled": Flag,
+		"expires": Moment, "created": Moment, "signs_from": Moment,
+		"ok": Flag, "enabled": Flag, "renewal": Flag,
 	}
 	for _, k := range []string{"request", "site", "connection", "provider", "operation", "mode", "caller",
 		"code", "outcome", "limit", "config", "component", "listen", "host", "file", "version", "name",

@@ -241,12 +241,21 @@ func TestPanicked(t *testing.T) {
 
 func TestCaptureLibraries(t *testing.T) {
 	old, flags, w := slog.Default(), log.Flags(), log.Writer()
-	defer func() { slog.SetDefault(old); log.SetFlags(flags); log.SetOutput(w); klog.ClearLogger() }()
+	level := slog.SetLogLoggerLevel(slog.LevelInfo)
+	defer func() {
+		slog.SetLogLoggerLevel(level)
+		slog.SetDefault(old)
+		log.SetFlags(flags)
+		log.SetOutput(w)
+		klog.ClearLogger()
+	}()
 	var out bytes.Buffer
 	observe.CaptureLibraries(observe.New(&out, observe.Options{}))
 	log.Printf("from log\nfake")
-	klog.Warningf("from klog %s", "\x1b[2J")
+	klog.Errorf("from klog %s", "\x1b[2J")
 	slog.Error("from slog", "token", "CANARY")
+	slog.Info("chatter")
+	klog.Infof("chatter")
 	klog.Flush()
 	got := lines(t, out.Bytes())
 	if len(got) != 3 || strings.Contains(out.String(), "CANARY") {

@@ -163,7 +163,7 @@ func (k *Keys) create(ctx context.Context, key StoredSigningKey) error {
 	if err != nil {
 		return fmt.Errorf("store signing key: %w", err)
 	}
-	k.o.Log.InfoContext(ctx, "session signing key made", "kid", key.ID, "signs_from", key.SignsFrom)
+	k.o.Log.InfoContext(ctx, "session signing key made", "key_id", key.ID, "signs_from", key.SignsFrom)
 	return nil
 }
 
@@ -174,7 +174,7 @@ func (k *Keys) retire(ctx context.Context, stored []StoredSigningKey) ([]StoredS
 		if err := k.o.Store.DeleteSigningKey(ctx, stored[0].ID); err != nil {
 			return nil, fmt.Errorf("delete signing key: %w", err)
 		}
-		k.o.Log.InfoContext(ctx, "session signing key retired", "kid", stored[0].ID)
+		k.o.Log.InfoContext(ctx, "session signing key retired", "key_id", stored[0].ID)
 		stored = stored[1:]
 	}
 	return stored, nil

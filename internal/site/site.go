@@ -75,6 +75,26 @@ type BrowserRule struct {
 	Limits    []ratelimit.Rule
 }
 
+// Leaves reports whether the rule leaves something of a parameter to the browser.
+func (r *BrowserRule) Leaves(parameter string) bool {
+	for _, p := range r.Free {
+		if p.Root() == parameter {
+			return true
+		}
+	}
+	for _, c := range r.OneOf {
+		if c.Path.Root() == parameter {
+			return true
+		}
+	}
+	for _, n := range r.Range {
+		if n.Path.Root() == parameter {
+			return true
+		}
+	}
+	return false
+}
+
 // Fixed is always this value; it is inserted, never compared.
 type Fixed struct {
 	Path  contract.Path

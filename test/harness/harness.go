@@ -155,6 +155,9 @@ func (g *Gate) Stop() {
 		g.t.Errorf("the gate did not end on SIGTERM:\n%s", g.log)
 	}
 	g.cmd = nil
+	if i := strings.Index(g.log.String(), `"dropped_attrs"`); i >= 0 {
+		g.t.Errorf("a log line has attributes that are not in the list of observe:\n%s", g.log)
+	}
 }
 
 // Signal sends a signal to the gate.

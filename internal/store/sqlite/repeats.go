@@ -133,7 +133,7 @@ func (s *Store) closeOrphans(ctx context.Context) error {
 		return fmt.Errorf("close calls of the process before: %w", err)
 	}
 	if n > 0 {
-		s.log.WarnContext(ctx, "calls of the process before have an unknown outcome", "calls", n)
+		s.log.WarnContext(ctx, "calls of the process before have an unknown outcome", "count", n)
 	}
 	return nil
 }
