@@ -41,6 +41,7 @@ async function step(name, work) {
 }
 
 const result = (page, id, kind) => page.waitForSelector(`#${id}-result.${kind}`).then((n) => n.textContent());
+const settled = (page) => page.waitForFunction(() => !document.querySelector(".ledger[aria-busy]"));
 const ledger = (page, id) => page.locator(`#${id}-ledger details.passage[open]`);
 const text = async (locator) => (await locator.allTextContents()).join("\n");
 const passages = async (page) => page.evaluate(async () => (await fetch("/passed?after=0")).json());
@@ -49,12 +50,14 @@ async function pay(page) {
   await page.selectOption("#quantity", "2");
   await page.click("#pay-button");
   assert.match(await result(page, "pay", "good"), /Paid\. €96\.00.*pi_/);
+  await settled(page);
 }
 async function findAddress(page) {
   await page.fill("#where", "Markt, Delft");
   await page.click("#address-form .main");
   assert.match(await result(page, "address", "good"), /2611 GP Delft/);
   await page.waitForSelector("#map svg .pin");
+  await settled(page);
 }
 async function sendCode(page) {
   await page.click("#code-form .main");
@@ -66,6 +69,7 @@ async function sendCode(page) {
   await page.fill("#digits", digits);
   await page.click("#check-form .main");
   await page.waitForFunction(() => document.querySelector("#code-result").textContent.includes("Approved"));
+  await settled(page);
 }
 async function answerPoll(page) {
   await page.click("#poll-load");
@@ -75,11 +79,13 @@ async function answerPoll(page) {
   await page.waitForSelector("#poll-more:not([hidden])");
   await page.click("#poll-show");
   await page.waitForFunction(() => document.querySelector("#poll-bars dt")?.textContent.includes("At a market"));
+  await settled(page);
 }
 async function cheat(page, id, code) {
   const before = (await passages(page)).last;
   await page.click(`#${id}-cheat`);
   await result(page, id, "bad");
+  await settled(page);
   assert.match(await text(ledger(page, id)), new RegExp("Nothing\\. It never heard of it\\..*" + code, "s"));
   assert.equal((await passages(page)).last, before, "a provider received it");
 }

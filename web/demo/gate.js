@@ -22,6 +22,7 @@ let queue = Promise.resolve();
 
 /** Runs one click's work and shows in the ledger what passed; clicks wait for each other. */
 export function watch(ledger, work) {
+  ledger.setAttribute("aria-busy", "true");
   const run = queue.then(async () => {
     const { last } = await passed("");
     const list = taken = [];
@@ -30,6 +31,7 @@ export function watch(ledger, work) {
     } finally {
       taken = null;
       show(ledger, list, (await passed(last)).passages);
+      ledger.removeAttribute("aria-busy");
     }
   });
   queue = run.catch(() => {});
