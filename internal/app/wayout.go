@@ -40,6 +40,10 @@ type limitBucket struct {
 	bucket *outbound.Bucket
 }
 
+// callTime bounds a call with its waits and repeats: a caller hears within it. One attempt
+// has 10 s to begin an answer, so a provider that hangs is not asked a second time in full.
+const callTime = 15 * time.Second
+
 func newWayOut(secrets secret.Source, own func() []netip.AddrPort) *wayOut {
 	return &wayOut{secrets: secrets, hosts: map[string]*outbound.Host{}, buckets: map[string][]limitBucket{},
 		dialer: outbound.NewDialer(outbound.DialerConfig{Policy: outbound.PolicyProvider, Own: own})}
@@ -75,7 +79,8 @@ func (w *wayOut) upstream(c *site.Connection, p *provider.Pack, op *contract.Ope
 
 // host finds or makes the Host of a server in the connection's mode.
 func (w *wayOut) host(c *site.Connection, p *provider.Pack, op *contract.Operation) (*outbound.Host, error) {
-	config := outbound.HostConfig{Dialer: w.dialer, Retry: retryRule(p), URL: p.Servers[op.Server].URL[c.Mode]}
+	config := outbound.HostConfig{Dialer: w.dialer, Retry: retryRule(p), URL: p.Servers[op.Server].URL[c.Mode],
+		Timeouts: outbound.Timeouts{Total: callTime}}
 	key := c.Site + "\x00" + p.ID + "\x00" + config.URL
 	if u := c.Upstream; u != nil {
 		config.URL, config.Private = u.URL, u.Private

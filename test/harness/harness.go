@@ -122,8 +122,8 @@ func (g *Gate) Start() *Gate {
 	go func() { _ = g.cmd.Wait(); close(g.done) }()
 	g.t.Cleanup(g.Stop)
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if m := listening.FindStringSubmatch(g.log.String()); m != nil {
-			g.URL = "http://" + m[1]
+		if all := listening.FindAllStringSubmatch(g.log.String(), -1); all != nil {
+			g.URL = "http://" + all[len(all)-1][1]                 // a gate that was started before said so too
 			if r, err := http.Get(g.URL + "/readyz"); err == nil { //nolint:noctx // a probe of our own process
 				r.Body.Close()
 				if r.StatusCode == http.StatusOK {
@@ -158,6 +158,16 @@ func (g *Gate) Stop() {
 	if i := strings.Index(g.log.String(), `"dropped_attrs"`); i >= 0 {
 		g.t.Errorf("a log line has attributes that are not in the list of observe:\n%s", g.log)
 	}
+}
+
+// Kill ends the gate as a power cut would: it gets no chance to tidy up.
+func (g *Gate) Kill() {
+	g.t.Helper()
+	if err := g.cmd.Process.Kill(); err != nil {
+		g.t.Fatal(err)
+	}
+	<-g.done
+	g.cmd = nil
 }
 
 // Signal sends a signal to the gate.

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -25,6 +26,12 @@ import (
 // Certificate makes a self-signed certificate for loopback and its PEM.
 func Certificate(t testing.TB, notAfter time.Time) (tls.Certificate, []byte) {
 	t.Helper()
+	return CertificateFor(t, notAfter, "127.0.0.1", "localhost")
+}
+
+// CertificateFor makes a self-signed certificate for names and addresses, and its PEM.
+func CertificateFor(t testing.TB, notAfter time.Time, names ...string) (tls.Certificate, []byte) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +40,13 @@ func Certificate(t testing.TB, notAfter time.Time) (tls.Certificate, []byte) {
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "test upstream"},
 		NotBefore: notAfter.Add(-48 * time.Hour), NotAfter: notAfter, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -67,6 +80,12 @@ func Serve(t testing.TB, h http.Handler) *Upstream {
 func ServeUntil(t testing.TB, h http.Handler, notAfter time.Time) *Upstream {
 	t.Helper()
 	cert, ca := Certificate(t, notAfter)
+	return ServeWith(t, h, cert, ca)
+}
+
+// ServeWith starts an upstream with the given certificate; ca is what a gate may trust.
+func ServeWith(t testing.TB, h http.Handler, cert tls.Certificate, ca []byte) *Upstream {
+	t.Helper()
 	u := &Upstream{CA: ca}
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -80,7 +99,7 @@ func ServeUntil(t testing.TB, h http.Handler, notAfter time.Time) *Upstream {
 		h.ServeHTTP(w, r)
 	}))
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
-	s.Config.ErrorLog = nil
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are what some tests want
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	u.URL = s.URL
