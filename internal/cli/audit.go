@@ -42,7 +42,7 @@ func (p *Program) auditShow() *cobra.Command {
 		Example: "  sallyport audit show --site shop --since 1h\n  sallyport audit show --kind refused --last 20\n  sallyport audit show --request 01J… --json",
 		Args:    none,
 		RunE: func(*cobra.Command, []string) error {
-			file, err := p.load()
+			file, _, err := p.places()
 			if err != nil {
 				return err
 			}
@@ -144,7 +144,7 @@ func (p *Program) auditVerify() *cobra.Command {
 		Example: "  sallyport audit verify\n  sallyport audit verify --checkpoint kept/checkpoint --key kept/audit.pub --json",
 		Args:    none,
 		RunE: func(*cobra.Command, []string) error {
-			file, err := p.load()
+			file, _, err := p.places()
 			if err != nil {
 				return err
 			}

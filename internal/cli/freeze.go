@@ -73,15 +73,15 @@ func (p *Program) thaw() *cobra.Command {
 	}
 }
 
-// frozenTarget reads SITE or SITE/CONNECTION and finds it in the file.
+// frozenTarget reads SITE or SITE/CONNECTION and finds it in the file, if that is whole.
 func (p *Program) frozenTarget(name string) (*config.File, string, string, error) {
 	siteName, connection, slash := strings.Cut(name, "/")
 	if siteName == "" || slash && connection == "" {
 		return nil, "", "", usage("this is neither SITE nor SITE/CONNECTION", "for instance shop or shop/payments")
 	}
-	file, err := p.load()
-	if err != nil {
-		return nil, "", "", err
+	file, whole, err := p.places()
+	if err != nil || !whole {
+		return file, siteName, connection, err
 	}
 	_, _, err = findTarget(file, siteName, connection)
 	return file, siteName, connection, err
@@ -96,7 +96,7 @@ type frozen struct {
 }
 
 func (p *Program) listFreezes(cmd *cobra.Command) error {
-	file, err := p.load()
+	file, _, err := p.places()
 	if err != nil {
 		return err
 	}

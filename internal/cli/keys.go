@@ -133,12 +133,12 @@ func (p *Program) keysList() *cobra.Command {
 		Example: "  sallyport keys list\n  sallyport keys list shop --json",
 		Args:    atMostOne("the name of one SITE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := p.load()
+			file, whole, err := p.places()
 			if err != nil {
 				return err
 			}
 			siteName := strings.Join(args, "")
-			if siteName != "" {
+			if siteName != "" && whole {
 				if _, _, err := findTarget(file, siteName, ""); err != nil {
 					return err
 				}
@@ -181,12 +181,12 @@ func (p *Program) keysRevoke() *cobra.Command {
 		Example: "  sallyport keys revoke key_0f3a9c",
 		Args:    exactly(1, "the ID of one key"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := p.load()
-			if err != nil {
-				return err
-			}
 			if !strings.HasPrefix(args[0], "key_") {
 				return usage("this is not the id of a key", "ids begin with key_; `sallyport keys list` shows them; never type a key itself here")
+			}
+			file, _, err := p.places()
+			if err != nil {
+				return err
 			}
 			err = p.withStore(cmd.Context(), file, func(s *sqlite.Store) error {
 				return s.RevokeSiteKey(cmd.Context(), args[0], p.Now())

@@ -12,7 +12,9 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -173,6 +175,24 @@ func (p *Program) load() (*config.File, error) {
 		return nil, faults
 	}
 	return file, nil
+}
+
+// places is the file, or, where it has faults, at least where its store and audit log lie: what stops calls and tells
+// what happened must work while the file is being mended. whole says whether the file is good.
+func (p *Program) places() (file *config.File, whole bool, err error) {
+	file, faults := config.Load(p.config, p.Catalog)
+	if len(faults) == 0 {
+		return file, true, nil
+	}
+	file, uncertain := config.Places(p.config)
+	if len(uncertain) > 0 || file == nil {
+		return nil, false, faults
+	}
+	if _, err := os.Stat(file.Store); err != nil {
+		return nil, false, faults // no gate has run with these places
+	}
+	fmt.Fprintf(p.Err, "note: %s in %s, so only the places of store and data were read from it\n", counted(len(faults), "fault"), p.config)
+	return file, false, nil
 }
 
 var errSilent = errors.New("already said")

@@ -60,24 +60,35 @@ func providerHint(id string, catalog Catalog) string {
 // KeystorePath gives the keystore that a file names, however much else in it is still faulty, because
 // secrets are often stored before the file is whole. Without a file it is the default.
 func KeystorePath(path string) (string, Faults) {
+	file, faults := Places(path)
+	if file == nil {
+		return "", faults
+	}
+	return file.Keystore, nil
+}
+
+// Places gives where a file's store, data, audit log and keystore lie, however much else in it is faulty: a key must
+// be revoked and a site frozen while somebody is still mending the file. Only those fields of the File are set. Without
+// a file they are the defaults. Faults, beside a File or instead of it, say that the places are not certain.
+func Places(path string) (*File, Faults) {
 	c := &collector{file: path}
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
-		return "", Faults{{File: path, Found: "the file's folder cannot be found", Hint: "name the file with a full path"}}
+		return nil, Faults{{File: path, Found: "the file's folder cannot be found", Hint: "name the file with a full path"}}
 	}
 	root := missing
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		data, fault := read(path)
 		if fault != nil {
-			return "", Faults{*fault}
+			return nil, Faults{*fault}
 		}
 		if root = c.document(data); root == nil {
-			return "", c.finished(c.faults)
+			return nil, c.finished(c.faults)
 		}
 	}
 	b := &builder{collector: c, file: &File{Path: path, Dir: dir}}
 	b.stores(root)
-	return b.file.Keystore, nil
+	return b.file, c.finished(c.faults)
 }
 
 // read reads at most MaxSize bytes of a regular file.
