@@ -99,7 +99,7 @@ test("undefined is left out, false and 0 and null are sent", async () => {
 test("what the operation does not have is refused here, and nothing is sent", async () => {
   const { call, Problem } = await load();
   for (const [promise, code, where] of [
-    [call("payments", "create-payment", { amuont: 1 }), "contract_violation", "amuont"],
+    [call("payments", "create-payment", { amuont: 1 }), "parameter_refused", "amuont"],
     [call("payments", "get-payment", {}), "contract_violation", "id"],
     [call("payments", "refund", {}), "operation_refused"],
     [call("maps", "geocode", {}), "operation_refused"],

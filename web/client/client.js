@@ -85,13 +85,13 @@ export async function end() {
 
 function build(connection, operation, rule, params) {
   const headers = {}, query = new URLSearchParams(), body = {};
-  const refuse = (where, found, want) => {
-    throw new Problem({ code: "contract_violation", status: 422, detail: `${operation}: ${where} is ${found}.`, faults: [{ where, found, want }] });
+  const refuse = (code, where, found, want) => {
+    throw new Problem({ code, status: 422, detail: `${operation}: ${where} is ${found}.`, faults: [{ where, found, want }] });
   };
   for (const [name, value] of Object.entries(params)) {
     if (value === undefined) continue;
     const at = rule.params[name];
-    if (!at) refuse(name, "not a parameter", "one of " + Object.keys(rule.params).join(", "));
+    if (!at) refuse("parameter_refused", name, "not a parameter that a page may choose", "one of " + Object.keys(rule.params).join(", "));
     if (at.in === "query") append(query, at.wire, value);
     else if (at.in === "header") headers[at.wire] = String(value);
     else if (at.in === "body") body[at.wire] = value;
@@ -99,7 +99,7 @@ function build(connection, operation, rule, params) {
   const path = rule.path.replace(/\{([^}]+)\}/g, (_, wire) => {
     const [name, at] = Object.entries(rule.params).find(([, p]) => p.in === "path" && p.wire === wire) ?? [wire];
     if (params[name] !== undefined) return encodeURIComponent(String(params[name]));
-    return at?.filled ? "_" : refuse(name, "missing", "a value: it stands in the path"); // "_": the gate fills it
+    return at?.filled ? "_" : refuse("contract_violation", name, "missing", "a value: it stands in the path"); // "_": the gate fills it
   });
   const url = new URL(`api/${encodeURIComponent(connection)}${path}`, base);
   url.search = query;

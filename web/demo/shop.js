@@ -43,9 +43,11 @@ function submit(id, handler) {
 }
 
 // A call made by hand, as somebody would who does not use client.js.
-async function byHand(path) {
+async function byHand(method, path, params) {
   const { token } = await (await fetch(new URL("session", gate), { method: "POST" })).json();
-  const answer = await fetch(new URL(path, gate), { headers: { Authorization: `Bearer ${token}` } });
+  const headers = { Authorization: `Bearer ${token}` };
+  if (params) headers["Content-Type"] = "application/json";
+  const answer = await fetch(new URL(path, gate), { method, headers, body: params && JSON.stringify(params) });
   const document = await answer.json();
   if (!answer.ok) throw new Problem(document, answer);
   return document;
@@ -65,7 +67,7 @@ submit("pay-form", (button) => act("pay", async () => {
 }, button));
 
 on("pay-cheat", "click", (e) => act("pay", async () => {
-  await call("payments", "create-payment-intent", { amount: 1, currency: "usd" });
+  await byHand("POST", "api/payments/v1/payment_intents", { amount: 1, currency: "usd" });
   return "It passed, and should not have.";
 }, e.currentTarget));
 
@@ -80,7 +82,7 @@ submit("address-form", (button) => act("address", async () => {
 }, button));
 
 on("address-cheat", "click", (e) => act("address", async () => {
-  await byHand("api/maps/maps/api/place/details/json?place_id=ChIJm7Qk2VhR3kcRt0hX9dLw1aE");
+  await byHand("GET", "api/maps/maps/api/place/details/json?place_id=ChIJm7Qk2VhR3kcRt0hX9dLw1aE");
   return "It passed, and should not have.";
 }, e.currentTarget));
 
@@ -136,7 +138,7 @@ submit("check-form", (button) => act("code", async () => {
 }, button));
 
 on("code-cheat", "click", (e) => act("code", async () => {
-  await call("sms", "create-verification", { To: $("number").value, Channel: "call" });
+  await byHand("POST", "api/sms/v2/Services/_/Verifications", { To: $("number").value, Channel: "call" });
   return "It passed, and should not have.";
 }, e.currentTarget));
 
@@ -177,7 +179,7 @@ on("poll-show", "click", (e) => act("poll", async () => {
 }, e.currentTarget));
 
 on("poll-cheat", "click", (e) => act("poll", async () => {
-  await byHand("api/poll/participants");
+  await byHand("GET", "api/poll/participants");
   return "It passed, and should not have.";
 }, e.currentTarget));
 
