@@ -16,13 +16,11 @@ func (g *Gate) watch(ctx context.Context, signals <-chan os.Signal) {
 	w.Run(ctx)
 }
 
-// apply builds the whole new world of a valid file, then swaps it in.
+// apply builds the whole new world of a valid file, then swaps it in. It does so too where
+// the file is the same, after a signal: what the file names, such as upstream.ca, may be new.
 func (g *Gate) apply(file *config.File) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if file.Hash == g.file.Hash {
-		return nil
-	}
 	snapshot, err := g.snapshot(file)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sallyport/internal/contract"
+	"sallyport/internal/egress"
 	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
 	"sallyport/internal/site"
@@ -185,7 +186,7 @@ func (l *linker) expose(at *value, op *contract.Operation, rule *site.BrowserRul
 	for _, p := range rule.Returns {
 		e.Returns = append(e.Returns, p.String())
 	}
-	for _, r := range slices.Concat(rule.Limits, l.conn.Limits, l.site.Limits) {
+	for _, r := range slices.Concat(rule.Limits, l.conn.Limits, egress.SiteLimits(l.site)) {
 		e.Limits = append(e.Limits, r.String())
 	}
 	capped := slices.ContainsFunc(slices.Concat(rule.Limits, l.conn.Limits), func(r ratelimit.Rule) bool {

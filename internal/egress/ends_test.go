@@ -392,3 +392,26 @@ func TestAddressesLieOnTheSitesOrigins(t *testing.T) {
 		}
 	}
 }
+
+// Strangers can make any number of visits: their records go when nobody can ask for them
+// any more, and calls whose repeat does no harm leave none.
+func TestRecordsOfVisitsDoNotStay(t *testing.T) {
+	p := newParts()
+	c := stripe(provider.Sandbox)
+	c.Browser = map[string]*site.BrowserRule{"create-payment-intent": {Free: []contract.Path{path(t, "amount"), path(t, "currency")}, Returns: []contract.Path{path(t, "id")}}}
+	if a := p.gate(t, c).Call(t.Context(), call("/v1/payment_intents", payment, "k", "v")); a.Status != 200 {
+		t.Fatalf("%+v", a.Problem)
+	}
+	for _, row := range p.rows {
+		if life := row.ExpiresAt.Sub(p.now); life < session.MaxTTL || life > 2*session.MaxTTL {
+			t.Errorf("the record of a visit is kept for %s", life)
+		}
+	}
+	p = newParts()
+	p.answer = func(*Request) (*Response, error) { return reply(200, `{}`), nil }
+	maps := &site.Connection{Provider: "google-maps", Mode: provider.Sandbox, BackendAll: true}
+	a := p.gate(t, maps).Call(t.Context(), call("/v1/places:autocomplete", `{"input":"Schlossallee 1"}`, "k", ""))
+	if a.Status != 200 || len(p.rows) != 0 {
+		t.Errorf("a search: %d %v, %d records with what somebody looked for", a.Status, a.Problem, len(p.rows))
+	}
+}

@@ -103,7 +103,7 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 	}
 	conn := &connection{Connection: c, pack: pack, doc: pack.Contract(), observe: c.Observe, account: c.Account,
 		browser: map[string]*browserRule{}, backend: map[string]*backendRule{},
-		presented: presentedPlaces(pack), limits: [2][]ratelimit.Rule{siteLimits(s), c.Limits}}
+		presented: presentedPlaces(pack), limits: [2][]ratelimit.Rule{SiteLimits(s), c.Limits}}
 	for name, rule := range c.Browser {
 		op, upstream, err := g.open(conn, name)
 		if err != nil {
@@ -133,11 +133,11 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 	return conn, nil
 }
 
-// siteLimits are the file's limits for a site, and a cautious one by session and by
+// SiteLimits are the file's limits for a site, and a cautious one by session and by
 // network where it names none of that kind: sessions are free, so that a limit per session
 // alone limits nobody who makes new ones. Both count browsers only: a backend has no
 // session, and its network is its own.
-func siteLimits(s *site.Site) []ratelimit.Rule {
+func SiteLimits(s *site.Site) []ratelimit.Rule {
 	rules := slices.Clone(s.Limits)
 	for _, cautious := range []ratelimit.Rule{
 		{Calls: 120, Window: time.Minute, Per: ratelimit.PerSession},

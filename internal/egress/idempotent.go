@@ -14,6 +14,7 @@ import (
 
 	"sallyport/internal/contract"
 	"sallyport/internal/problem"
+	"sallyport/internal/session"
 	"sallyport/internal/site"
 )
 
@@ -23,6 +24,15 @@ const waitForFirst = 35 * time.Second
 // keepAnswers is how long a repeat gets the first call's answer.
 const keepAnswers = 24 * time.Hour
 
+// keep is how long this call's record is kept. A visit's keys end with its token, and
+// strangers can make any number of visits: what nobody can ask for must not fill the disk.
+func (x *exchange) keep() time.Duration {
+	if x.caller == site.Browser {
+		return session.MaxTTL + time.Minute
+	}
+	return keepAnswers
+}
+
 // keyHeader is the caller's name for a call (draft-ietf-httpapi-idempotency-key-header).
 const keyHeader = "Idempotency-Key"
 
@@ -31,6 +41,9 @@ const keyHeader = "Idempotency-Key"
 func beginIdempotent(ctx context.Context, g *Gate, x *exchange) Decision {
 	if x.op.Method == http.MethodGet || x.op.Method == http.MethodHead {
 		return allow("a read")
+	}
+	if x.op.Retry == contract.RetrySafe { // an answer kept for a day would be kept for nothing
+		return allow("repeating it does no harm")
 	}
 	key, err := x.sentKey()
 	if err != nil {
@@ -88,7 +101,7 @@ func (x *exchange) setProviderKey(key string) {
 // claim makes this call the first with its key, or waits for the first and
 // returns its answer.
 func (g *Gate) claim(ctx context.Context, x *exchange) Decision {
-	want := Repeat{RequestHash: x.requestHash(), ExpiresAt: g.now().Add(keepAnswers), CreatedAt: g.now()}
+	want := Repeat{RequestHash: x.requestHash(), ExpiresAt: g.now().Add(x.keep()), CreatedAt: g.now()}
 	ctx, cancel := context.WithTimeout(ctx, waitForFirst)
 	defer cancel()
 	for x.flight == nil {
@@ -299,5 +312,5 @@ func (g *Gate) settleRecord(ctx context.Context, x *exchange, answer *Answer) er
 	if x.flight != nil {
 		x.flight.answer = raw
 	}
-	return g.deps.Idempotency.FinishRepeat(ctx, x.idem, sealed, g.now().Add(keepAnswers))
+	return g.deps.Idempotency.FinishRepeat(ctx, x.idem, sealed, g.now().Add(x.keep()))
 }
