@@ -22,22 +22,26 @@ var ErrNotFound = errors.New("secret not found")
 const hidden = "[secret]"
 
 // Value is a secret. The zero Value is empty. It is immutable and may be shared.
-type Value struct{ p *[]byte }
+//
+// The bytes are kept by a function, not in a field: fmt reaches through pointers in
+// unexported fields of other structs, where no method of ours is asked, but it never
+// calls a function.
+type Value struct{ bytes func() []byte }
 
 // NewValue copies b into a Value; the caller should clear its own copy.
 func NewValue(b []byte) Value {
 	c := make([]byte, len(b))
 	copy(c, b)
-	return Value{p: &c}
+	return Value{bytes: func() []byte { return c }}
 }
 
 // Expose returns the bytes themselves, not a copy; they must not be changed,
 // kept or printed.
 func (v Value) Expose() []byte {
-	if v.p == nil {
+	if v.bytes == nil {
 		return nil
 	}
-	return *v.p
+	return v.bytes()
 }
 
 // Empty reports whether there is nothing in v. An empty credential is never sent.
