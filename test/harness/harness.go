@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -55,13 +57,15 @@ type Gate struct {
 	URL    string // of the public listener
 	Config string
 
-	t    testing.TB
-	env  []string
-	cmd  *exec.Cmd
-	log  *logBuffer
-	done chan struct{}
-	mu   sync.Mutex
-	seen []string // everything that commands and calls printed
+	t      testing.TB
+	client *http.Client
+	scheme string
+	env    []string
+	cmd    *exec.Cmd
+	log    *logBuffer
+	done   chan struct{}
+	mu     sync.Mutex
+	seen   []string // everything that commands and calls printed
 }
 
 // logBuffer keeps what the gate prints and finds lines in it.
@@ -84,11 +88,27 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
+// OwnCertificate and OwnKey are the files of a gate that serves https.
+const (
+	OwnCertificate = "gate.pem"
+	OwnKey         = "gate.key"
+)
+
 // New writes a configuration and its files into a fresh folder. env are extra
 // variables for the gate, NAME=value.
 func New(t testing.TB, config string, files map[string][]byte, env ...string) *Gate {
 	t.Helper()
-	g := &Gate{Dir: t.TempDir(), t: t, log: &logBuffer{}, env: env}
+	g := &Gate{Dir: t.TempDir(), t: t, log: &logBuffer{}, env: env, scheme: "http"}
+	g.client = &http.Client{Transport: &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 200},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	if own := files[OwnCertificate]; own != nil {
+		g.scheme = "https"
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(own)
+		g.client.Transport = &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 200, ForceAttemptHTTP2: true,
+			TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+	}
+	t.Cleanup(g.client.CloseIdleConnections)
 	g.Config = filepath.Join(g.Dir, "sallyport.yaml")
 	for name, data := range files {
 		g.write(name, data)
@@ -123,8 +143,8 @@ func (g *Gate) Start() *Gate {
 	g.t.Cleanup(g.Stop)
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if all := listening.FindAllStringSubmatch(g.log.String(), -1); all != nil {
-			g.URL = "http://" + all[len(all)-1][1]                 // a gate that was started before said so too
-			if r, err := http.Get(g.URL + "/readyz"); err == nil { //nolint:noctx // a probe of our own process
+			g.URL = g.scheme + "://" + all[len(all)-1][1]              // a gate that was started before said so too
+			if r, err := g.client.Get(g.URL + "/readyz"); err == nil { //nolint:noctx // a probe of our own process
 				r.Body.Close()
 				if r.StatusCode == http.StatusOK {
 					return g
@@ -265,7 +285,7 @@ func (g *Gate) Do(method, path, body string, header map[string]string) Reply {
 		r.Header.Set(k, v)
 	}
 	r.Host = cmp.Or(header["Host"], r.Host)
-	answer, err := client.Do(r)
+	answer, err := g.client.Do(r)
 	if err != nil {
 		g.t.Fatalf("%s %s: %v", method, path, err)
 	}
@@ -277,9 +297,6 @@ func (g *Gate) Do(method, path, body string, header map[string]string) Reply {
 	g.Saw(fmt.Sprintf("%v\n%s", answer.Header, raw))
 	return Reply{Status: answer.StatusCode, Header: answer.Header, Body: string(raw)}
 }
-
-var client = &http.Client{Transport: &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 200},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // Session starts a visit of a site below /SITE/ from an origin.
 func (g *Gate) Session(site, origin string) string {

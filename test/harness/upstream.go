@@ -130,3 +130,13 @@ func StripeMock(t testing.TB) *Upstream {
 	}
 	return Serve(t, &server.DoubleSlashFixHandler{Mux: http.HandlerFunc(stub.HandleRequest)})
 }
+
+// KeyPEM is the private key of a certificate in PEM.
+func KeyPEM(t testing.TB, c tls.Certificate) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
