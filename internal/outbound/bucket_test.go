@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sort"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -228,19 +229,58 @@ func TestBucketOfPartsOfACall(t *testing.T) {
 	}
 }
 
-// The same over the real wire, with a provider that enforces its limit.
+// The same over the real wire, with a provider that enforces its limit. A Bucket takes a
+// request to have arrived 8 % of the window after it was written; a machine that is busy
+// with something else can delay one by more. The run then says nothing about the Bucket,
+// and is made again.
 func TestLimitOverTheWire(t *testing.T) {
-	const limit, window, windows = 120, 2 * time.Second, 2
+	const limit, window, windows, tries = 120, 2 * time.Second, 2, 6
+	for try := 1; ; try++ {
+		most, arrived, refused, late := pushOverTheWire(t, limit, window, windows)
+		quiet := late < time.Duration(0.08*float64(window))
+		switch {
+		case most > limit && quiet:
+			t.Fatalf("a window counts %d calls, the limit is %d, and no request was later than %s", most, limit, late)
+		case most <= limit && arrived >= limit*windows*9/10 && refused > 0:
+			return
+		case try == tries:
+			t.Fatalf("after %d tries: at most %d calls in a window of %d, %d arrived of %d allowed, %d refused, latest %s",
+				try, most, limit, arrived, limit*windows, refused, late)
+		}
+	}
+}
+
+// pushOverTheWire pushes three times the limit and returns the most calls that any window
+// counted, how many arrived and were refused, and how late the latest arrived after it was
+// about to be written.
+func pushOverTheWire(t *testing.T, limit int, window time.Duration, windows int) (most, arrived int, refused int64, late time.Duration) {
+	t.Helper()
 	var seen arrivals
-	u := handling(t, func(w http.ResponseWriter, r *http.Request) { seen.add(time.Now()) })
+	var sent sync.Map // path → time of the intent
+	var latest atomic.Int64
+	u := handling(t, func(w http.ResponseWriter, r *http.Request) {
+		now := time.Now()
+		seen.add(now)
+		if at, ok := sent.Load(r.URL.Path); ok {
+			for d := int64(now.Sub(at.(time.Time))); ; {
+				if was := latest.Load(); d <= was || latest.CompareAndSwap(was, d) {
+					break
+				}
+			}
+		}
+	})
 	h := to(t, u, nil)
-	b := NewBucket(BucketConfig{Calls: limit, Per: window, Wait: 300 * time.Millisecond})
+	b := NewBucket(BucketConfig{Calls: float64(limit), Per: window, Wait: 300 * time.Millisecond})
 	var throttled atomic.Int64
 	var wg sync.WaitGroup
-	for began := time.Now(); time.Since(began) < windows*window; time.Sleep(window / (3 * limit)) {
+	n := 0
+	for began := time.Now(); time.Since(began) < time.Duration(windows)*window; time.Sleep(window / time.Duration(3*limit)) {
+		n++
+		path := "/" + strconv.Itoa(n)
 		wg.Go(func() {
-			call := get("/")
+			call := get(path)
 			call.Buckets = []*Bucket{b}
+			call.Intent = func(context.Context, int) error { sent.Store(path, time.Now()); return nil }
 			if _, err := h.Do(t.Context(), call); err != nil {
 				if problem.From(err).Code != problem.UpstreamThrottled {
 					t.Error(err)
@@ -250,10 +290,5 @@ func TestLimitOverTheWire(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := seen.most(window); got > limit {
-		t.Errorf("a window counts %d calls, the limit is %d", got, limit)
-	}
-	if len(seen.at) < limit*windows*9/10 || throttled.Load() == 0 {
-		t.Errorf("%d calls arrived of %d allowed; %d were refused", len(seen.at), limit*windows, throttled.Load())
-	}
+	return seen.most(window), len(seen.at), throttled.Load(), time.Duration(latest.Load())
 }
