@@ -137,6 +137,16 @@ func group(use, short, example string, subs ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
+// oneOrTwo demands one argument and allows a second.
+func oneOrTwo(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 || len(args) == 2 {
+			return nil
+		}
+		return usage("`"+cmd.CommandPath()+"` takes "+what, "for instance: "+firstExample(cmd))
+	}
+}
+
 // exactly wants n arguments, named in words when they are missing.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {

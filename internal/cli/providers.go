@@ -34,16 +34,20 @@ func (p *Program) providersList() *cobra.Command {
 
 func (p *Program) providersShow() *cobra.Command {
 	return p.withJSON(&cobra.Command{
-		Use:   "show ID",
+		Use:   "show ID [OPERATION]",
 		Short: "Show one provider: credentials, operations, limits, what it publishes",
 		Long: "Shows everything that the catalog knows about one provider: which part of it passes the gate, the credentials of a connection,\n" +
-			"every operation name with its method and path, limits, repeats, webhooks, and compliance claims with source and date.",
-		Example: "  sallyport providers show google-maps\n  sallyport providers show paypal --json",
-		Args:    exactly(1, "the ID of one provider"),
+			"every operation name with its method and path, limits, repeats, webhooks, and compliance claims with source and date.\n" +
+			"With an OPERATION it shows that operation's parameters and the fields of its answer, as browser rules name them.",
+		Example: "  sallyport providers show google-maps\n  sallyport providers show stripe create-payment-intent\n  sallyport providers show paypal --json",
+		Args:    oneOrTwo("the ID of one provider, then the name of one operation if you want to see that"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			pack, err := p.findPack(args[0])
 			if err != nil {
 				return err
+			}
+			if len(args) == 2 {
+				return p.showOperation(pack, args[1])
 			}
 			d := provider.Describe(pack)
 			return p.written(d, func() error { return provider.WriteDescription(p.Out, d) })
