@@ -51,6 +51,7 @@ func serve(ctx context.Context, o cli.RunOptions) error {
 
 // tour is the command demo.
 func tour(ctx context.Context, o cli.DemoOptions) error {
+	observe.CaptureLibraries(observe.New(o.Log, observe.Options{Level: slog.LevelError}))
 	return demo.Run(ctx, demo.Options{Out: o.Out, Log: o.Log, Port: o.Port})
 }
 

@@ -138,9 +138,7 @@ func (t *tour) openLog(errorsTo io.Writer) (*slog.Logger, error) {
 	if errorsTo != nil {
 		to = slog.NewMultiHandler(to, observe.NewHandler(errorsTo, observe.Options{Level: slog.LevelError}))
 	}
-	log := slog.New(to)
-	observe.CaptureLibraries(log)
-	return log, nil
+	return slog.New(to), nil
 }
 
 func (t *tour) makeDir() error {
