@@ -30,6 +30,8 @@ type parts struct {
 	open    map[audit.ID]bool // intents without an outcome
 	next    audit.ID
 	sent    []*Request
+	frozen  bool
+	waits   func() // between the pipeline and the first attempt
 	answer  func(*Request) (*Response, error)
 }
 
@@ -59,7 +61,7 @@ func (keys) Verify(context.Context, session.Attempt) (session.StoredKey, error) 
 }
 
 func (p *parts) Frozen(string, string) (Freeze, bool, error) {
-	return Freeze{}, false, nil
+	return Freeze{Site: "shop"}, p.frozen, nil
 }
 
 func (p *parts) Intent(context.Context, audit.Intent) (audit.ID, error) {
@@ -120,6 +122,9 @@ func (plain) Seal(_ context.Context, _ string, b []byte) ([]byte, error) { retur
 func (plain) Open(_ context.Context, _ string, b []byte) ([]byte, error) { return b, nil }
 
 func (p *parts) Send(ctx context.Context, r *Request) (*Response, error) {
+	if p.waits != nil {
+		p.waits()
+	}
 	if err := r.Intent(ctx, 1); err != nil {
 		return nil, err
 	}
@@ -413,5 +418,22 @@ func TestRecordsOfVisitsDoNotStay(t *testing.T) {
 	a := p.gate(t, maps).Call(t.Context(), call("/v1/places:autocomplete", `{"input":"Schlossallee 1"}`, "k", ""))
 	if a.Status != 200 || len(p.rows) != 0 {
 		t.Errorf("a search: %d %v, %d records with what somebody looked for", a.Status, a.Problem, len(p.rows))
+	}
+}
+
+// A call that waited for its turn while an operator froze the site is not made.
+func TestFreezeStopsWhatWaits(t *testing.T) {
+	read := call("/v1/prices", "", "", "")
+	read.Method = "GET"
+	for name, c := range map[string]*Call{"a read": read, "a payment": call("/v1/payment_intents", payment, "order-1", "")} {
+		p := newParts()
+		p.waits = func() { p.frozen = true }
+		a := p.gate(t, stripe(provider.Sandbox)).Call(t.Context(), c)
+		if a.Problem == nil || a.Problem.Code != problem.Frozen || a.Problem.Outcome != problem.NotSent || len(p.sent) != 0 {
+			t.Errorf("%s: %+v, %d calls sent", name, a.Problem, len(p.sent))
+		}
+		if len(p.rows) != 0 || len(p.open) != 0 {
+			t.Errorf("%s: %d records and %d intents are left", name, len(p.rows), len(p.open))
+		}
 	}
 }

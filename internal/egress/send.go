@@ -52,7 +52,13 @@ func (x *exchange) way() Upstream {
 
 // intend writes the intent of one attempt. The attempt before it, if any, is closed
 // first: it was answered or failed in a way that allowed a repeat.
+//
+// What is frozen is asked again: a call may have waited for its turn for as long as a call
+// lives, and an operator who freezes wants no more of them.
 func (g *Gate) intend(ctx context.Context, x *exchange, n int) error {
+	if d := checkFreeze(ctx, g, x); !d.Allowed() {
+		return d.Problem
+	}
 	if len(x.op.Effects) == 0 {
 		x.sent = true
 		return nil
