@@ -76,6 +76,7 @@ type Limits struct {
 	Drain      time.Duration // graceful shutdown [30 s]
 
 	Body        int64 // bytes [1 MiB]; the caller's own limit may be smaller
+	Bodies      int64 // bytes of all large bodies in memory together [128 MiB]
 	Connections int   // per server [8192]
 	PerPrefix   int   // connections per client prefix, v4 /24 and v6 /56 [512]; named proxies are exempt
 }
@@ -96,6 +97,9 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Drain, 30*time.Second)
 	if l.Body <= 0 {
 		l.Body = 1 << 20
+	}
+	if l.Bodies <= 0 {
+		l.Bodies = 128 << 20
 	}
 	if l.Connections <= 0 {
 		l.Connections = 8192

@@ -34,6 +34,7 @@ type exchange struct {
 	// call's own line.
 	refused  *problem.Error
 	recorded bool
+	held     int64 // bytes reserved for the body
 }
 
 // recorder knows whether a reply has begun, and its status.
@@ -84,6 +85,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 // finish turns a panic into a problem and writes the log line. A panic after the reply
 // began cuts the stream: half an answer must not look whole.
 func (x *exchange) finish(begun time.Time) {
+	defer func() { x.s.bodies.Add(-x.held) }()
 	if v := recover(); v != nil {
 		if v == http.ErrAbortHandler { //nolint:errorlint // net/http's sentinel is compared so
 			panic(v)
@@ -201,21 +203,55 @@ func (x *exchange) readBody(limit int64) ([]byte, error) {
 	if x.r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	body, err := io.ReadAll(io.LimitReader(x.r.Body, limit+1))
-	if err == nil && int64(len(body)) > limit {
-		return nil, tooLarge(limit)
-	}
+	body, err := x.readAll(limit)
 	if err == nil {
 		return body, nil
 	}
 	var p *problem.Error
 	switch {
-	case errors.As(err, &p): // from the filter
+	case errors.As(err, &p): // from the filter, or our own
 		return nil, p
 	case errors.Is(err, os.ErrDeadlineExceeded): // HTTP/2: Limits.ReadTotal
 		return nil, problem.Wrap(err, problem.RequestTimeout, "the body did not arrive in time")
 	}
 	return nil, &problem.Error{Code: problem.BadFraming, Detail: "the body did not arrive as announced"}
+}
+
+// smallBody is what a body may take without counting: ordinary calls go on while somebody
+// holds the room for large ones.
+const smallBody = 16 << 10
+
+// readAll takes room as the bytes come, and for as long as the request lives: thousands of
+// large bodies that arrive slowly must not fill the memory.
+func (x *exchange) readAll(limit int64) ([]byte, error) {
+	body := make([]byte, 0, 512)
+	for {
+		if len(body) == cap(body) {
+			size := min(4*int64(cap(body)), limit+1)
+			if size > smallBody && !x.reserve(size-int64(cap(body))) {
+				p := problem.New(problem.Overloaded, "too many large bodies are arriving")
+				p.RetryAfter = time.Second
+				return nil, p
+			}
+			body = append(make([]byte, 0, size), body...)
+		}
+		n, err := x.r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case int64(len(body)) > limit:
+			return nil, tooLarge(limit)
+		case err == io.EOF: //nolint:errorlint // an error that wraps it tells of a body that is cut short
+			return body, nil
+		case err != nil:
+			return nil, err
+		}
+	}
+}
+
+// reserve takes n bytes of what all large bodies may have together; finish gives them back.
+func (x *exchange) reserve(n int64) bool {
+	x.held += n
+	return x.s.bodies.Add(n) <= x.s.limits.Bodies
 }
 
 func tooLarge(limit int64) *problem.Error {

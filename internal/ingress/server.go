@@ -32,6 +32,7 @@ type Server struct {
 	door     door
 	draining atomic.Bool
 	inFlight atomic.Int64
+	bodies   atomic.Int64 // bytes of large bodies in memory
 	counts   counters
 	conns    sync.WaitGroup // everything that handles a connection
 
