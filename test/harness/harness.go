@@ -190,6 +190,9 @@ func (g *Gate) Kill() {
 	g.cmd = nil
 }
 
+// Client is what Do uses; it trusts the gate's own certificate.
+func (g *Gate) Client() *http.Client { return g.client }
+
 // Signal sends a signal to the gate.
 func (g *Gate) Signal(s os.Signal) { _ = g.cmd.Process.Signal(s) }
 
