@@ -237,7 +237,7 @@ func (d *direct) Send(ctx context.Context, r *egress.Request) (*egress.Response,
 	if err != nil {
 		return nil, err
 	}
-	return &egress.Response{Status: result.Status, Header: result.Header, Body: result.Body, Attempts: result.Attempts,
+	return &egress.Response{Status: result.Status, Header: result.Header, Body: result.Body, Attempts: result.Attempts, Outcome: result.Outcome,
 		Throttled: result.Verdict == outbound.Throttled, RetryAfter: result.RetryAfter}, nil
 }
 

@@ -17,11 +17,11 @@ import (
 func checkAnswer(_ context.Context, _ *Gate, x *exchange) Decision {
 	switch status := x.response.Status; {
 	case x.response.Throttled && (status < 400 || x.caller == site.Browser):
-		p := x.providerProblem(problem.UpstreamThrottled, problem.NotPerformed)
+		p := x.providerProblem(problem.UpstreamThrottled)
 		p.RetryAfter = x.response.RetryAfter
 		return deny(p)
 	case status == http.StatusUnauthorized:
-		return deny(x.providerProblem(problem.CredentialRefused, problem.NotPerformed).
+		return deny(x.providerProblem(problem.CredentialRefused).
 			WithHint("sallyport check names the credential of this connection; the provider may have revoked it"))
 	case status >= 400:
 		return x.errorAnswer()
@@ -73,6 +73,9 @@ func (x *exchange) passHeaders(h http.Header) {
 	}
 }
 
+// outcomeHeader tells the outcome beside an error document that is the provider's own.
+const outcomeHeader = "Sallyport-Outcome"
+
 // errorAnswer tells a provider's refusal: to a backend as the provider's own document,
 // reduced by the contract, so that SDKs raise the errors they know; to a browser as a
 // problem with the provider's code, never its message.
@@ -83,23 +86,24 @@ func (x *exchange) errorAnswer() Decision {
 		if err == nil && len(faults) == 0 && len(reply.Body) > 0 {
 			x.reply = reply
 			x.finished = x.success(reply)
+			x.finished.Header.Set(outcomeHeader, string(x.told()))
 			return allow("the provider refused")
 		}
 	}
 	if status >= 500 {
-		return deny(x.providerProblem(problem.ProviderFailed, problem.Unknown))
+		return deny(x.providerProblem(problem.ProviderFailed))
 	}
 	if status == http.StatusTooManyRequests {
-		p := x.providerProblem(problem.UpstreamThrottled, problem.NotPerformed)
+		p := x.providerProblem(problem.UpstreamThrottled)
 		p.RetryAfter = x.response.RetryAfter
 		return deny(p)
 	}
-	return deny(x.providerProblem(problem.ProviderRefused, problem.NotPerformed))
+	return deny(x.providerProblem(problem.ProviderRefused))
 }
 
-func (x *exchange) providerProblem(code problem.Code, o problem.Outcome) *problem.Error {
+func (x *exchange) providerProblem(code problem.Code) *problem.Error {
 	p := problem.New(code, "the provider answered %s with status %d", x.op.ID, x.response.Status)
-	p.Outcome, p.ProviderStatus = o, x.response.Status
+	p.Outcome, p.ProviderStatus = x.told(), x.response.Status
 	p.ProviderCode = providerCode(x.response.Body, x.conn.pack.Errors.Code)
 	return p
 }

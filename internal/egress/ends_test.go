@@ -437,3 +437,33 @@ func TestFreezeStopsWhatWaits(t *testing.T) {
 		}
 	}
 }
+
+// A refusal after an attempt that may have been performed is no proof that it was not.
+func TestAnAttemptBeforeTheAnswerCounts(t *testing.T) {
+	for visit, want := range map[string]int{"": 400, "v": 400} {
+		p := newParts()
+		p.answer = func(*Request) (*Response, error) {
+			r := reply(400, `{"error":{"type":"invalid_request_error","code":"lock_timeout","message":"x"}}`)
+			r.Attempts, r.Outcome = 2, problem.Unknown
+			return r, nil
+		}
+		c := stripe(provider.Sandbox)
+		c.Browser = map[string]*site.BrowserRule{"create-payment-intent": {Free: []contract.Path{path(t, "amount"), path(t, "currency")}, Returns: []contract.Path{path(t, "id")}}}
+		a := p.gate(t, c).Call(t.Context(), call("/v1/payment_intents", payment, "order-1", visit))
+		told := a.Header.Get("Sallyport-Outcome")
+		if a.Problem != nil {
+			told = string(a.Problem.Outcome)
+		}
+		if a.Status != want || told != "unknown" || p.records[0].Outcome != problem.Unknown {
+			t.Errorf("visit %q: status %d, the caller is told %q, the log %q", visit, a.Status, told, p.records[0].Outcome)
+		}
+		if len(p.rows) != 1 {
+			t.Fatalf("visit %q: the record was forgotten", visit)
+		}
+		for _, row := range p.rows {
+			if row.State != RepeatUnknown {
+				t.Errorf("visit %q: state %d", visit, row.State)
+			}
+		}
+	}
+}

@@ -117,7 +117,7 @@ func (x *exchange) toRecord(answer *Answer) *Record {
 		r.Operation = x.op.ID
 	}
 	if x.response != nil {
-		r.Attempts, r.Outcome = x.response.Attempts, problem.Performed
+		r.Attempts, r.Outcome = x.response.Attempts, x.told()
 	}
 	if answer != nil {
 		r.Status, r.BytesOut = answer.Status, len(answer.Body)

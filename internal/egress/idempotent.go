@@ -286,9 +286,9 @@ func (g *Gate) settleRecord(ctx context.Context, x *exchange, answer *Answer) er
 		return g.deps.Idempotency.MarkRepeatUnknown(ctx, x.idem)
 	case p != nil && (p.Outcome == problem.NotSent || p.Outcome == problem.NotPerformed):
 		return g.deps.Idempotency.ForgetRepeat(ctx, x.idem)
-	case p == nil && answer.Status >= 400 && answer.Status < 500: // the provider refused: it did nothing
+	case p == nil && answer.Status >= 400 && x.told() == problem.NotPerformed: // the provider refused: it did nothing
 		return g.deps.Idempotency.ForgetRepeat(ctx, x.idem)
-	case p != nil && p.Outcome == problem.Unknown, p == nil && answer.Status >= 500:
+	case p != nil && p.Outcome == problem.Unknown, p == nil && answer.Status >= 400:
 		return g.deps.Idempotency.MarkRepeatUnknown(ctx, x.idem)
 	}
 	s := storedAnswer{Status: answer.Status, Header: answer.Header.Clone(), Body: answer.Body}

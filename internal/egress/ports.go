@@ -58,6 +58,9 @@ type Response struct {
 	Header   http.Header
 	Body     []byte
 	Attempts int
+	// Outcome is what all attempts together tell of the call: an attempt that timed out
+	// before this answer may have been performed. Empty: the status tells it.
+	Outcome problem.Outcome
 	// Throttled: the provider's signs say so, whatever the status.
 	Throttled  bool
 	RetryAfter time.Duration

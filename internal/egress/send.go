@@ -33,14 +33,21 @@ func send(ctx context.Context, g *Gate, x *exchange) Decision {
 		return deny(p)
 	}
 	x.response = response
-	outcome := problem.Performed
-	if response.Status >= 500 {
-		outcome = problem.Unknown
-	} else if response.Status >= 400 {
-		outcome = problem.NotPerformed
-	}
-	g.closeIntent(ctx, x, outcome, response.Status)
+	g.closeIntent(ctx, x, x.told(), response.Status)
 	return allow("answered")
+}
+
+// told is what the provider's answer tells of the call.
+func (x *exchange) told() problem.Outcome {
+	switch r := x.response; {
+	case r.Outcome != problem.NotSent:
+		return r.Outcome
+	case r.Throttled, r.Status >= 400 && r.Status < 500:
+		return problem.NotPerformed
+	case r.Status >= 500:
+		return problem.Unknown
+	}
+	return problem.Performed
 }
 
 func (x *exchange) way() Upstream {
