@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -237,6 +238,19 @@ func firstElements(path contract.Path) contract.Path {
 
 // onOrigins: an address that the provider sends the visitor to lies on the site's own pages.
 func (r *ruler) onOrigins(at *value, schema *contract.Schema, value any) {
+	if schema == nil {
+		return
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			r.onOrigins(at, schema.Properties[name], v[name])
+		}
+	case []any:
+		for _, item := range v {
+			r.onOrigins(at, schema.Items, item)
+		}
+	}
 	s, ok := value.(string)
 	if !schema.URL || !ok {
 		return
