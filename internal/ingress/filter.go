@@ -357,6 +357,10 @@ func (f *filterConn) Close() error {
 	return f.Conn.Close()
 }
 
+// lingerBytes is what is still read, and thrown away, of a refused message: a body just
+// over the bound must not cost its sender the answer that says so.
+const lingerBytes = 4 << 20
+
 func (f *filterConn) linger() {
 	c, ok := f.Conn.(interface{ CloseWrite() error })
 	if !ok || c.CloseWrite() != nil {
@@ -365,7 +369,7 @@ func (f *filterConn) linger() {
 	if f.Conn.SetReadDeadline(time.Now().Add(500*time.Millisecond)) != nil {
 		return
 	}
-	io.Copy(io.Discard, io.LimitReader(f.Conn, 256<<10)) //nolint:errcheck // only to empty the queue
+	io.Copy(io.Discard, io.LimitReader(f.Conn, lingerBytes)) //nolint:errcheck // only to empty the queue
 }
 
 // CloseWrite lets http.Server end its half and wait before it closes.

@@ -57,6 +57,7 @@ func TestHostileData(t *testing.T) {
 		{"form, bad percent", "amount=%zz", "application/x-www-form-urlencoded", []int{400, 422}},
 		{"form, NUL", "amount=1900%00", "application/x-www-form-urlencoded", []int{400, 422}},
 		{"form, other digits", "amount=%EF%BC%91%EF%BC%99%EF%BC%90%EF%BC%90", "application/x-www-form-urlencoded", []int{422}},
+		{"1 MiB and more", `{"receipt_email":"` + strings.Repeat("a", 1<<20) + `"}`, "application/json", []int{413}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for who, h := range map[string]map[string]string{"browser": browser, "backend": backend} {
