@@ -56,7 +56,7 @@ func ours(name string) bool {
 	switch lower {
 	case "sallyport-request-id", "vary", "cache-control", "x-content-type-options", "referrer-policy", "content-security-policy",
 		"cross-origin-resource-policy", "strict-transport-security", "content-length", "connection", "transfer-encoding",
-		"trailer", "upgrade", "keep-alive", "server", "set-cookie", "date":
+		"trailer", "upgrade", "keep-alive", "server", "set-cookie", "date", "via", "x-powered-by", "location", "refresh", "clear-site-data":
 		return true
 	}
 	return strings.HasPrefix(lower, "access-control-")
