@@ -255,6 +255,10 @@ func TestHTTP2Floods(t *testing.T) {
 			id := c.headers(true, block(pseudo()...))
 			return c.WriteRSTStream(id, http2.ErrCodeCancel)
 		}, []string{"GOAWAY ENHANCE_YOUR_CALM"}},
+		{"reset by our own hand", func(c *h2Client, _ int) error { // CVE-2025-8671: the stream's error is the peer's doing, the RST_STREAM ours
+			id := c.headers(true, block(pseudo()...))
+			return c.WriteRawFrame(http2.FrameWindowUpdate, 0, id, make([]byte, 4))
+		}, []string{"GOAWAY ENHANCE_YOUR_CALM", "GOAWAY PROTOCOL_ERROR"}},
 		{"PING", func(c *h2Client, _ int) error { return c.WritePing(false, ping) }, []string{"GOAWAY ENHANCE_YOUR_CALM"}},
 		{"SETTINGS", func(c *h2Client, _ int) error { return c.WriteSettings() }, []string{"GOAWAY ENHANCE_YOUR_CALM"}},
 		{"CONTINUATION", func(c *h2Client, i int) error {
@@ -307,6 +311,28 @@ func TestHTTP2Floods(t *testing.T) {
 				t.Errorf("%d calls", n)
 			}
 		})
+	}
+}
+
+// TestHeaderBlockBound: of one header block no more than 64 KiB and 16 CONTINUATION
+// frames are let in, whatever their sizes, and the next block begins anew.
+func TestHeaderBlockBound(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1, 100, 16 << 10} {
+		f := &frameLimiter{now: time.Now}
+		for range 3 { // blocks that are within the bounds
+			if !f.admit(frameHeader{length: 16 << 10, kind: http2.FrameHeaders}) || !f.admit(frameHeader{length: 16 << 10, kind: http2.FrameContinuation}) {
+				t.Fatal("an honest block was refused")
+			}
+		}
+		admitted, frames := 0, 0
+		f.admit(frameHeader{length: size, kind: http2.FrameHeaders})
+		for f.admit(frameHeader{length: size, kind: http2.FrameContinuation}) && frames < 5000 {
+			admitted, frames = admitted+size, frames+1
+		}
+		if admitted+size > 64<<10 || frames > 16 || frames == 0 {
+			t.Errorf("frames of %d bytes: %d bytes in %d frames", size, admitted, frames)
+		}
 	}
 }
 

@@ -39,6 +39,54 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+// TestDeniedAddresses dials every address of the table, as a literal and as the answer to a
+// look-up, alone and behind a good one: for providers and for destinations nothing but a
+// public address comes to the system's connect.
+func TestDeniedAddresses(t *testing.T) {
+	denied := `127.0.0.1 127.255.0.3 0.0.0.0 0.1.2.3 10.1.2.3 172.16.0.1 192.168.0.1 169.254.169.254 100.64.0.1 100.100.100.200
+		192.0.0.192 192.0.2.1 198.18.0.1 198.51.100.1 203.0.113.1 224.0.0.1 240.0.0.1 255.255.255.255 ::1 :: ::127.0.0.1
+		::ffff:127.0.0.1 ::ffff:169.254.169.254 ::ffff:10.0.0.1 fd00:ec2::254 fe80::1%lo fec0::1 ff02::1 64:ff9b::a9fe:a9fe
+		64:ff9b:1::a9fe:a9fe 2002:7f00:1::1 2001:0:4136:e378:8000:63bf:3fff:fdd2 2001:db8::1`
+	good := netip.MustParseAddr("8.8.8.8")
+	for _, policy := range []Policy{PolicyProvider, PolicyDestination} {
+		for text := range strings.FieldsSeq(denied) {
+			ip := netip.MustParseAddr(text)
+			var reached []netip.Addr
+			for _, answer := range [][]netip.Addr{{ip}, {ip, good}, {good, ip}} {
+				d := NewDialer(DialerConfig{Policy: policy, Resolver: resolverFunc(func(string) ([]netip.Addr, error) { return answer, nil })})
+				d.last = func(ap netip.AddrPort) error {
+					reached = append(reached, ap.Addr())
+					return errors.New("not in a test")
+				}
+				for _, host := range []string{text, "name.example"} {
+					c, err := d.DialContext(t.Context(), "tcp", net.JoinHostPort(host, "443"))
+					if err == nil {
+						c.Close()
+						t.Fatalf("%s (policy %d): connected", text, policy)
+					}
+					if p := problem.From(err); p.Code != problem.EgressDenied && (host == text || len(answer) == 1) {
+						t.Errorf("%s as %s (policy %d): %v", text, host, policy, err)
+					}
+				}
+			}
+			for _, a := range reached {
+				if a != good {
+					t.Errorf("%s (policy %d): connect to %s was tried", text, policy, a)
+				}
+			}
+		}
+		for _, text := range []string{"8.8.8.8", "2001:4860:4860::8888"} {
+			tried := false
+			d := NewDialer(DialerConfig{Policy: policy})
+			d.last = func(netip.AddrPort) error { tried = true; return errors.New("not in a test") }
+			_, _ = d.DialContext(t.Context(), "tcp", net.JoinHostPort(text, "443"))
+			if !tried {
+				t.Errorf("%s is public and was not tried", text)
+			}
+		}
+	}
+}
+
 // What each policy may dial, by class.
 func TestPolicies(t *testing.T) {
 	tests := []struct {

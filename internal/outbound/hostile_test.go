@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -65,12 +67,14 @@ func TestHostileUpstream(t *testing.T) {
 		{"redirect to metadata", "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n", problem.UpstreamRedirect, problem.Unknown},
 		{"304", "HTTP/1.1 304 Not Modified\r\n\r\n", problem.UpstreamRedirect, problem.Unknown},
 		{"2 MiB of header", ok + "X-A: " + strings.Repeat("a", 2<<20) + "\r\n\r\n", problem.UpstreamTooLarge, problem.Unknown},
+		{"65 KiB of header", ok + "X-A: " + strings.Repeat("a", 65<<10) + "\r\nContent-Length: 0\r\n\r\n", problem.UpstreamTooLarge, problem.Unknown},
 		{"101 header fields", ok + strings.Repeat("X-A: a\r\n", 101) + "\r\n", problem.UpstreamTooLarge, problem.Unknown},
 		{"body shorter than its length", ok + "Content-Length: 10\r\n\r\nabc", problem.UpstreamMalformed, problem.Performed},
 		{"chunked body cut off", ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nab", problem.UpstreamMalformed, problem.Performed},
 		{"chunked body without end", ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", problem.UpstreamMalformed, problem.Performed},
 		{"head cut off", ok + "X-A: a\r\n", problem.UpstreamMalformed, problem.Unknown},
 		{"2,000 interim responses", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 2000) + ok + "Content-Length: 0\r\n\r\n", problem.UpstreamMalformed, problem.Unknown},
+		{"six interim responses", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 6) + ok + "Content-Length: 0\r\n\r\n", problem.UpstreamMalformed, problem.Unknown},
 		{"junk", "\x16\x03\x01 junk\r\n\r\n", problem.UpstreamMalformed, problem.Unknown},
 		{"HTTP/0.9", "<html>hello</html>\r\n", problem.UpstreamMalformed, problem.Unknown},
 		{"HTTP/2.0 status line", "HTTP/2.0 200 OK\r\n\r\n", problem.UpstreamMalformed, problem.Unknown},
@@ -85,6 +89,8 @@ func TestHostileUpstream(t *testing.T) {
 		{"body over the cap, chunked", ok + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("100000\r\n"+strings.Repeat("a", 1<<20)+"\r\n", 5) + "0\r\n\r\n", problem.UpstreamTooLarge, problem.Performed},
 		{"body over the cap, to the end", ok + "\r\n" + strings.Repeat("a", 5<<20), problem.UpstreamTooLarge, problem.Performed},
 		{"gzip bomb", gzipReply("gzip", bomb), problem.UpstreamTooLarge, problem.Performed},
+		{"gzip, gzip, br", gzipReply("gzip, gzip, br", zipped([]byte(zipped([]byte("a"))))), problem.UpstreamMalformed, problem.Performed},
+		{"nested gzip in two fields", ok + "Content-Encoding: gzip\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n", problem.UpstreamMalformed, problem.Performed},
 		{"nested gzip", gzipReply("gzip, gzip", zipped([]byte(zipped([]byte("a"))))), problem.UpstreamMalformed, problem.Performed},
 		{"br", gzipReply("br", "abc"), problem.UpstreamMalformed, problem.Performed},
 		{"gzip that is none", gzipReply("gzip", "abcdefghijklmnopq"), problem.UpstreamMalformed, problem.Performed},
@@ -252,22 +258,81 @@ func TestResponseHeadersAreAllowListed(t *testing.T) {
 	}
 }
 
+// TestEchoedCredentialIsRefused sends the credential back in every way that a reader of
+// bytes could miss: the answer is withheld, or the place is one that is never passed on.
 func TestEchoedCredentialIsRefused(t *testing.T) {
 	const key = "sk_test_4eC39HqLyjWDarjtT1zdp7dc"
-	for name, head := range map[string]string{"body": "", "kept header": "Request-Id: " + key + "\r\n"} {
-		t.Run(name, func(t *testing.T) {
-			body := `{"you_sent":"Bearer ` + key + `"}`
-			if head != "" {
-				body = "{}"
-			}
-			u := replying(t, fmt.Sprintf("HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s", head, len(body), body))
+	sized := func(head, body string) string {
+		return fmt.Sprintf("HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s", head, len(body), body)
+	}
+	told := `{"you_sent":"Bearer ` + key + `"}`
+	for _, test := range []struct {
+		name, response string
+		dropped        bool // the place is never passed on, so the answer may be
+	}{
+		{"body", sized("", told), false},
+		{"kept header", sized("Request-Id: "+key+"\r\n", "{}"), false},
+		{"upper case", sized("", strings.ToUpper(told)), false},
+		{"base64", sized("", base64.StdEncoding.EncodeToString([]byte(told))), false},
+		{"URL encoding", sized("", strings.ReplaceAll(told, "_", "%5F")), false},
+		{"hex", sized("", hex.EncodeToString([]byte(told))), false},
+		{"gzip", gzipReply("gzip", zipped([]byte(told))), false},
+		{"error text", "HTTP/1.1 401 Unauthorized\r\n" + strings.TrimPrefix(sized("", told), "HTTP/1.1 200 OK\r\n"), false},
+		{"over two chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", 30, told[:30], len(told)-30, told[30:]), false},
+		{"over many chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n" + strings.Join(strings.Split(told, ""), "\r\n1\r\n") + "\r\n0\r\n\r\n", false},
+		{"header name", sized("X-"+strings.ReplaceAll(key, "_", "-")+": 1\r\n"+key+": 2\r\n", "{}"), true},
+		{"header that is not kept", sized("X-Echo: "+key+"\r\n", "{}"), true},
+		{"reason phrase", strings.Replace(sized("", "{}"), "OK", key, 1), true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
 			call := get("/")
 			call.Credential, call.Keep = bearer(t, key), []string{"Request-Id"}
-			_, err := to(t, u, nil).Do(t.Context(), call)
-			p := wantProblem(t, err, problem.UpstreamEcho, problem.Performed)
+			res, err := to(t, replying(t, test.response), nil).Do(t.Context(), call)
+			if test.dropped {
+				if err != nil || strings.Contains(strings.ToLower(fmt.Sprint(res.Header)+string(res.Body)), strings.ToLower(key[8:])) {
+					t.Errorf("%v %+v", err, res)
+				}
+				return
+			}
+			outcome := problem.Performed
+			if test.name == "error text" {
+				outcome = problem.NotPerformed
+			}
+			p := wantProblem(t, err, problem.UpstreamEcho, outcome)
 			if strings.Contains(err.Error()+string(p.Document("r")), key) {
 				t.Error("the error holds the key")
 			}
 		})
+	}
+}
+
+// TestShortBodiesOpenTheBreaker: an answer that is cut off speaks against the host's
+// health like a refused connection.
+func TestShortBodiesOpenTheBreaker(t *testing.T) {
+	u := rawUpstream(t, func(u *upstream, c net.Conn) {
+		if u.read(bufio.NewReader(c)) {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+		}
+	})
+	h := to(t, u, func(c *HostConfig) { c.Breaker = Breaker{Least: 5, Probe: time.Minute} })
+	for range 5 {
+		_, err := h.Do(t.Context(), get("/"))
+		wantProblem(t, err, problem.UpstreamMalformed, problem.Performed)
+	}
+	_, err := h.Do(t.Context(), get("/"))
+	wantProblem(t, err, problem.UpstreamUnavailable, problem.NotSent)
+	if n := len(u.seen()); n != 5 {
+		t.Errorf("the provider saw %d requests, want 5", n)
+	}
+}
+
+// TestDefaultBounds: without any setting the figures of the attack list hold.
+func TestDefaultBounds(t *testing.T) {
+	times, limits := Timeouts{}.filled(), Limits{}.filled()
+	if times.Header != 10*time.Second || times.Dial > 5*time.Second || times.TLS > 5*time.Second || times.Idle > 10*time.Second || times.Total > 30*time.Second {
+		t.Errorf("%+v", times)
+	}
+	if limits.HeaderBytes != 64<<10 || limits.HeaderCount != 100 || limits.Body > 4<<20 || ratio != 10 || ratioFloor > 1<<20 {
+		t.Errorf("%+v, a compressed body may grow %d-fold", limits, ratio)
 	}
 }

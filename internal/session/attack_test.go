@@ -7,8 +7,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"go/parser"
+	gotoken "go/token"
 	"io/fs"
 	"math/big"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -84,13 +87,15 @@ func headerAttacks(out map[string]string, key ed25519.PrivateKey, claims string)
 	for name, h := range map[string]string{
 		"no alg": `{"kid":"planted","typ":"sallyport-session+jwt"}`, "no kid": `{"alg":"EdDSA","typ":"sallyport-session+jwt"}`,
 		"no typ": `{"alg":"EdDSA","kid":"planted"}`, "typ JWT": `{"alg":"EdDSA","kid":"planted","typ":"JWT"}`,
-		"typ in capitals": `{"alg":"EdDSA","kid":"planted","typ":"SALLYPORT-SESSION+JWT"}`,
-		"alg in capitals": `{"ALG":"EdDSA","kid":"planted","typ":"sallyport-session+jwt"}`,
-		"alg twice":       `{"alg":"none","alg":"EdDSA","kid":"planted","typ":"sallyport-session+jwt"}`,
-		"kid twice":       `{"alg":"EdDSA","kid":"x","kid":"planted","typ":"sallyport-session+jwt"}`,
-		"alg twice, case": `{"alg":"EdDSA","Alg":"none","kid":"planted","typ":"sallyport-session+jwt"}`,
-		"alg escaped":     `{"alg":"EdDSA","\u0061lg":"none","kid":"planted","typ":"sallyport-session+jwt"}`,
-		"alg a list":      `{"alg":["EdDSA"],"kid":"planted","typ":"sallyport-session+jwt"}`, "alg null": `{"alg":null,"kid":"planted","typ":"sallyport-session+jwt"}`,
+		"typ in capitals":    `{"alg":"EdDSA","kid":"planted","typ":"SALLYPORT-SESSION+JWT"}`,
+		"alg in capitals":    `{"ALG":"EdDSA","kid":"planted","typ":"sallyport-session+jwt"}`,
+		"alg twice":          `{"alg":"none","alg":"EdDSA","kid":"planted","typ":"sallyport-session+jwt"}`,
+		"kid twice":          `{"alg":"EdDSA","kid":"x","kid":"planted","typ":"sallyport-session+jwt"}`,
+		"alg twice, case":    `{"alg":"EdDSA","Alg":"none","kid":"planted","typ":"sallyport-session+jwt"}`,
+		"Kelvin sign in kid": "{\"alg\":\"EdDSA\",\"\u212aid\":\"planted\",\"typ\":\"sallyport-session+jwt\"}", "kid twice by folding": "{\"alg\":\"EdDSA\",\"\u212aid\":\"x\",\"kid\":\"planted\",\"typ\":\"sallyport-session+jwt\"}",
+		"alg in full width": `{"alg":"ＥｄＤＳＡ","kid":"planted","typ":"sallyport-session+jwt"}`,
+		"alg escaped":       `{"alg":"EdDSA","\u0061lg":"none","kid":"planted","typ":"sallyport-session+jwt"}`,
+		"alg a list":        `{"alg":["EdDSA"],"kid":"planted","typ":"sallyport-session+jwt"}`, "alg null": `{"alg":null,"kid":"planted","typ":"sallyport-session+jwt"}`,
 		"kid a number": `{"alg":"EdDSA","kid":1,"typ":"sallyport-session+jwt"}`, "not JSON": `alg=EdDSA`, "a list": `[]`, "null": `null`,
 		"two values": goodHeader() + goodHeader(), "BOM": "\ufeff" + goodHeader(), "not UTF-8": strings.Replace(goodHeader(), "planted", "plant\xffed", 1),
 		"trailing comma": strings.Replace(goodHeader(), `}`, `,}`, 1), "deep": strings.Repeat(`{"a":`, 300),
@@ -125,6 +130,9 @@ func claimAttacks(out map[string]string, key ed25519.PrivateKey, now time.Time) 
 		"iss other": {"iss": `"https://evil.example"`}, "no iss": {"iss": ""}, "origin other": {"origin": `"https://evil.example"`},
 		"origin null": {"origin": `"null"`}, "origin list": {"origin": `["https://shop.example"]`}, "no sid": {"sid": ""}, "sid number": {"sid": "1"},
 		"sid an object": {"sid": `{"a":1}`}, "no jti": {"jti": ""}, "extra claim": {"admin": "true"}, "extra text": {"role": `"admin"`},
+		"aud in full width": {"aud": `"ｓhop"`}, "aud with a long s": {"aud": "\"\u017fhop\""}, "aud with a zero-width space": {"aud": "\"shop\u200b\""},
+		"sid by folding": {"sid": "", "\u017fid": `"visit"`}, "iss by folding": {"iss": "", "i\u017fs": `"` + issuerName + `"`}, "sid twice by folding": {"\u017fid": `"other"`},
+		"origin in Cyrillic": {"origin": "\"https://\u0455hop.example\""}, "origin in capitals": {"origin": `"https://SHOP.example"`},
 	} {
 		out["claims: "+name] = token(key, goodHeader(), payload(now, replace))
 	}
@@ -184,6 +192,35 @@ func addOrder(signature []byte) []byte {
 	}
 	s := new(big.Int).SetBytes(le(signature[32:]))
 	return append(append([]byte{}, signature[:32]...), le(s.Add(s, order).FillBytes(make([]byte, 32)))...)
+}
+
+// TestVerifyingReachesNothing: the package that reads tokens has no way to a file or to
+// the network, so no kid, jku or x5u can lead there. Its keys come from the store, by
+// their exact id.
+func TestVerifyingReachesNothing(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	must(t, err)
+	read := 0
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(gotoken.NewFileSet(), name, nil, parser.ImportsOnly)
+		must(t, err)
+		read++
+		for _, i := range f.Imports {
+			switch path := strings.Trim(i.Path.Value, `"`); {
+			case path == "net/netip":
+			case path == "os", path == "net", path == "io/fs", path == "io/ioutil", path == "syscall", path == "embed", path == "plugin", path == "path/filepath",
+				strings.HasPrefix(path, "net/"), strings.HasPrefix(path, "os/"), strings.HasPrefix(path, "golang.org/x/net"), strings.HasPrefix(path, "golang.org/x/sys"),
+				strings.HasSuffix(path, "internal/outbound"):
+				t.Errorf("%s imports %s", name, path)
+			}
+		}
+	}
+	if read < 5 {
+		t.Errorf("only %d files were read", read)
+	}
 }
 
 // TestEveryByteOfATokenCounts changes each byte of a good token in three ways.
