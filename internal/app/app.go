@@ -211,10 +211,13 @@ func (g *Gate) Run(ctx context.Context, reload <-chan os.Signal) error {
 	g.logStart()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// Calls that are being finished still ask what is frozen and who was revoked.
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	var background sync.WaitGroup
 	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.freezes.Run, g.housekeeping, g.moveAdminEvents} {
 		background.Go(func() {
-			if err := run(ctx); err != nil && ctx.Err() == nil {
+			if err := run(work); err != nil && work.Err() == nil {
 				g.log.Error("background work ended", "error", err)
 			}
 		})
@@ -222,6 +225,7 @@ func (g *Gate) Run(ctx context.Context, reload <-chan os.Signal) error {
 	background.Go(func() { g.watch(ctx, reload) })
 	err := g.server.Run(ctx)
 	cancel()
+	stop()
 	background.Wait()
 	return err
 }
