@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"flag"
 	"os"
 	"strings"
 	"testing"
@@ -67,4 +68,11 @@ func start(t *testing.T, config string, u *harness.Upstream) *harness.Gate {
 	return harness.New(t, config, map[string][]byte{"ca.pem": u.CA}, "TEST_STRIPE_KEY="+liveKey).Start()
 }
 
-func TestMain(m *testing.M) { os.Exit(m.Run()) }
+// TestMain lets more tests run at once than there are processors: they mostly wait.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}

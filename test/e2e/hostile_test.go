@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -281,18 +282,20 @@ func TestHostileProviderThroughTheGate(t *testing.T) {
 		"twin keys":    {502, "upstream_malformed", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 42\r\n\r\n" + `{"id":"a","id":"b","object":"customer"}   `},
 		"headers":      {200, "", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nSet-Cookie: evil=1\r\nAccess-Control-Allow-Origin: *\r\nServer: x\r\nX-Evil: 1\r\nContent-Length: " + fmt.Sprint(len(intentAnswer)) + "\r\n\r\n" + intentAnswer},
 	}
+	var raw atomic.Value
+	up := harness.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		_, _ = rw.WriteString(raw.Load().(string))
+		_ = rw.Flush()
+		conn.Close()
+	}))
+	g, key := twoProviders(t, up.URL, string(up.CA))
 	for name, row := range answers {
 		t.Run(name, func(t *testing.T) {
-			up := harness.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				conn, rw, err := w.(http.Hijacker).Hijack()
-				if err != nil {
-					return
-				}
-				_, _ = rw.WriteString(row.raw)
-				_ = rw.Flush()
-				conn.Close()
-			}))
-			g, key := twoProviders(t, up.URL, string(up.CA))
+			raw.Store(row.raw)
 			r := payOver(g, key, "bad")
 			if r.Status != row.status || row.code != "" && field(t, r.Body, "code") != row.code {
 				t.Errorf("%d %s", r.Status, r.Body)

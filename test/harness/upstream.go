@@ -116,20 +116,25 @@ func (u *Upstream) Requests() []Seen {
 // StripeMock starts stripe-mock (github.com/stripe/stripe-mock, the provider's own) over TLS.
 func StripeMock(t testing.TB) *Upstream {
 	t.Helper()
-	spec, err := server.LoadSpec(embedded.OpenAPISpec, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fixtures, err := server.LoadFixtures(embedded.OpenAPIFixtures, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	stub, err := server.NewStubServer(fixtures, spec, false, false)
+	stub, err := stripe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return Serve(t, &server.DoubleSlashFixHandler{Mux: http.HandlerFunc(stub.HandleRequest)})
 }
+
+// stripe reads the specification once, which takes a second; the stub keeps no state.
+var stripe = sync.OnceValues(func() (*server.StubServer, error) {
+	spec, err := server.LoadSpec(embedded.OpenAPISpec, "")
+	if err != nil {
+		return nil, err
+	}
+	fixtures, err := server.LoadFixtures(embedded.OpenAPIFixtures, "")
+	if err != nil {
+		return nil, err
+	}
+	return server.NewStubServer(fixtures, spec, false, false)
+})
 
 // KeyPEM is the private key of a certificate in PEM.
 func KeyPEM(t testing.TB, c tls.Certificate) []byte {
