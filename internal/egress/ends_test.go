@@ -467,3 +467,32 @@ func TestAnAttemptBeforeTheAnswerCounts(t *testing.T) {
 		}
 	}
 }
+
+// A call whose end could not be written is unknown, and not in progress for ever.
+func TestAnEndThatWasNotWritten(t *testing.T) {
+	for name, tt := range map[string]struct {
+		conn *site.Connection
+		call func() *Call
+		want problem.Code
+	}{
+		"the provider knows the key": {stripe(provider.Sandbox), func() *Call { return call("/v1/payment_intents", payment, "k", "") }, ""},
+		"nobody does": {&site.Connection{Provider: "twilio", Mode: provider.Sandbox, BackendAll: true, Account: map[string]string{"account_sid": "AC" + strings.Repeat("0", 32)}},
+			func() *Call {
+				return call("/2010-04-01/Accounts/x/Messages.json", `{"To":"+4912345678","From":"+4912345679","Body":"hi"}`, "k", "")
+			}, problem.IdempotencyUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newParts()
+			g := p.gate(t, tt.conn)
+			g.Call(t.Context(), tt.call())
+			for k := range p.rows { // as if neither its end nor its failure had reached the disk
+				_ = p.set(k, RepeatInProgress, nil)
+			}
+			p.now = p.now.Add(3 * time.Minute)
+			a := g.Call(t.Context(), tt.call())
+			if tt.want == "" && a.Status != 200 || tt.want != "" && (a.Problem == nil || a.Problem.Code != tt.want) {
+				t.Errorf("status %d, %v; want %q", a.Status, a.Problem, tt.want)
+			}
+		})
+	}
+}

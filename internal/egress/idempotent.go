@@ -21,6 +21,10 @@ import (
 // waitForFirst bounds how long a repeat waits for the call that is being made.
 const waitForFirst = 35 * time.Second
 
+// staleAfter is longer than any call lives. A record that is still in progress then is of
+// a call whose end could not be written, as with a full disk: its outcome is unknown.
+const staleAfter = 2 * time.Minute
+
 // keepAnswers is how long a repeat gets the first call's answer.
 const keepAnswers = 24 * time.Hour
 
@@ -130,6 +134,11 @@ func (g *Gate) claim(ctx context.Context, x *exchange) Decision {
 			return deny(otherRequest())
 		case known.State == RepeatDone:
 			return g.openAnswer(ctx, x, known.Sealed)
+		case known.State == RepeatInProgress && g.now().Sub(known.CreatedAt) > staleAfter:
+			if err := g.deps.Idempotency.MarkRepeatUnknown(ctx, x.idem); err != nil {
+				return deny(problem.Wrap(err, problem.StoreUnavailable, "the record of an earlier call cannot be written"))
+			}
+			continue
 		case known.State != RepeatInProgress:
 			return x.repeatUnknown(g.now().Sub(known.CreatedAt))
 		}
