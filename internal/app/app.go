@@ -174,10 +174,7 @@ func (g *Gate) ownAddresses() []netip.AddrPort {
 		return nil
 	}
 	var out []netip.AddrPort
-	for _, a := range []net.Addr{g.server.PublicAddr(), g.server.HTTPAddr()} {
-		if a == nil {
-			continue
-		}
+	for _, a := range g.server.Addrs() {
 		if ap, err := netip.ParseAddrPort(a.String()); err == nil {
 			out = append(out, ap)
 		}

@@ -200,6 +200,18 @@ func (s *Server) drop(addresses []string) {
 	}
 }
 
+// Addrs are the bound addresses of all listeners, those of connections with a port of
+// their own included.
+func (s *Server) Addrs() []net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]net.Addr, 0, len(s.listeners))
+	for _, l := range s.listeners {
+		out = append(out, l.Addr())
+	}
+	return out
+}
+
 // PublicAddr is the bound address of the data plane.
 func (s *Server) PublicAddr() net.Addr { return s.find(rolePublic, s.config.Public).Addr() }
 
