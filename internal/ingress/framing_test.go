@@ -97,6 +97,14 @@ func TestFraming(t *testing.T) {
 		{name: "TE obs-fold", sent: request(post, hostH, "Transfer-Encoding:", " chunked") + "0\r\n\r\n", status: bad},
 		{name: "TE on HTTP/1.0 with CL", sent: request("POST /api/payments/x HTTP/1.0", hostH, "Content-Length: 4", "Transfer-Encoding: chunked") + "0\r\n\r\n", status: bad},
 		{name: "TE on HTTP/1.0", sent: request("POST /api/payments/x HTTP/1.0", hostH, "Transfer-Encoding: chunked") + "0\r\n\r\n", status: bad},
+		{name: "POST of HTTP/1.0 without a length, kept", sent: request("POST /api/payments/x HTTP/1.0", hostH, "Connection: keep-alive"), status: bad, code: "bad_framing"},
+		{name: "POST of HTTP/1.0 without a length", sent: request("POST /api/payments/x HTTP/1.0", hostH), status: bad},
+		{name: "TE with parameters", sent: request(post, hostH, "Transfer-Encoding: chunked;a=b") + "0\r\n\r\n", status: bad},
+		{name: "TE chunked and a comma", sent: request(post, hostH, "Transfer-Encoding: chunked,") + "0\r\n\r\n", status: bad},
+		{name: "TE quoted", sent: request(post, hostH, "Transfer-Encoding: \"chunked\"") + "0\r\n\r\n", status: bad},
+		{name: "TE no-break space", sent: request(post, hostH, "Transfer-Encoding: chunked\xa0") + "0\r\n\r\n", status: bad},
+		{name: "5,000 zeros before a chunk size", sent: chunked(strings.Repeat("0", 5000) + "1\r\na\r\n0\r\n\r\n"), status: bad},
+		{name: "5,000 zeros before a length", sent: length(strings.Repeat("0", 5000) + "4"), status: bad},
 		{name: "CL 4 and 5", sent: request(post, hostH, "Content-Length: 4", "Content-Length: 5") + "abcd", status: bad},
 		{name: "CL 4 and 4", sent: request(post, hostH, "Content-Length: 4", "Content-Length: 4") + "abcd", status: bad},
 		{name: "CL list", sent: length("4, 4"), status: bad},
@@ -220,6 +228,23 @@ func TestPipelining(t *testing.T) {
 	}
 	if n := g.caller.count() - before; n != 1 {
 		t.Errorf("%d calls, want the first alone", n)
+	}
+}
+
+// TestNothingAfterTheLast: what follows a request that ends its connection is not read as
+// another one.
+func TestNothingAfterTheLast(t *testing.T) {
+	t.Parallel()
+	g := startGate(t)
+	for name, first := range map[string]string{
+		"close": request(get, hostH, "Connection: close"), "keep-alive, close": request(get, hostH, "Connection: keep-alive, close"),
+		"close in a second line": request(get, hostH, "Connection: keep-alive", "Connection: close"), "HTTP/1.0": request("GET /api/payments/x HTTP/1.0", hostH),
+		"HTTP/1.0 with a body": request("POST /api/payments/x HTTP/1.0", hostH, "Content-Length: 3") + "abc",
+	} {
+		before := g.caller.count()
+		if replies, closed := g.raw(first + smuggled); len(replies) != 1 || replies[0].StatusCode != 200 || !closed || g.caller.count() != before+1 {
+			t.Errorf("%s: %d replies, closed %v, %d performed", name, len(replies), closed, g.caller.count()-before)
+		}
 	}
 }
 

@@ -202,9 +202,15 @@ func headOf(r *http.Request) (*head, *problem.Error) {
 			h.fields = append(h.fields, field{name, v})
 		}
 	}
+	if r.TLS == nil { // http2.Server takes TLS away from a request that names another scheme
+		return h, problem.New(problem.BadTarget, ":scheme is not that of the connection").WithHint("send :scheme https")
+	}
 	for _, f := range h.fields {
 		if !plainValue(f.value) {
 			return h, badHeader("a header value holds a byte outside ASCII or a control character")
+		}
+		if strings.Trim(f.value, " \t") != f.value { // RFC 9113 §8.2.1; HTTP/1.1 trims, so one byte string would mean two
+			return h, badHeader("a header value begins or ends with white space")
 		}
 		switch {
 		case strings.EqualFold(f.name, "Host") && !strings.EqualFold(f.value, r.Host):

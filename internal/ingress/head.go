@@ -155,6 +155,10 @@ func (h *head) frame() *problem.Error {
 		return badFraming("the length of the body is given more than once")
 	case encodings > 0 && h.minor == 0:
 		return badFraming("HTTP/1.0 has no Transfer-Encoding")
+	case h.minor == 0 && lengths == 0 && (h.method == "POST" || h.method == "PUT" || h.method == "PATCH"):
+		// RFC 1945 §8.3: without a length the body ends with the connection, and on one
+		// that is kept what follows could be a body or a request.
+		return badFraming("a %s of HTTP/1.0 needs a Content-Length", h.method)
 	case hosts != 1:
 		return problem.New(problem.BadHost, "the request has %d Host fields", hosts).WithHint("send exactly one Host field")
 	case h.expects && (h.minor == 0 || !h.body()):
