@@ -22,7 +22,7 @@ func checkAnswer(_ context.Context, _ *Gate, x *exchange) Decision {
 		return deny(p)
 	case status == http.StatusUnauthorized:
 		return deny(x.providerProblem(problem.CredentialRefused).
-			WithHint("sallyport check names the credential of this connection; the provider may have revoked it"))
+			WithHint("`sallyport check` names the credential of this connection; the provider may have revoked it"))
 	case status >= 400:
 		return x.errorAnswer()
 	}

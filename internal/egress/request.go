@@ -3,6 +3,7 @@ package egress
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math/big"
 	"net/http"
 	"reflect"
@@ -40,9 +41,33 @@ func parse(_ context.Context, _ *Gate, x *exchange) Decision {
 }
 
 func violation(x *exchange, faults []problem.Fault) *problem.Error {
-	p := problem.New(problem.ContractViolation, "the request breaks the contract of %s in %d place(s)", x.op.ID, len(faults))
+	p := problem.New(problem.ContractViolation, "%s", told(x.op.ID, faults))
 	p.Faults = faults
-	return p.WithHint("sallyport providers show %s %s lists the parameters", x.conn.pack.ID, x.op.ID)
+	return p.WithHint("`sallyport providers show %s %s` lists the parameters", x.conn.pack.ID, x.op.ID)
+}
+
+// told puts the first fault into the detail and counts the others, because a console and
+// an SDK show nothing else of a refusal.
+func told(op string, faults []problem.Fault) string {
+	f := faults[0]
+	s := f.Where + ": found " + f.Found + "; write " + f.Want
+	if want, missing := strings.CutPrefix(f.Want, "this is required: "); missing && f.Found == "nothing" {
+		s = f.Where + " is missing; write " + want
+	}
+	if f.Near != "" {
+		s = f.Where + ": found " + f.Found + "; did you mean " + f.Near + "?"
+	}
+	if f.Where == "" {
+		s = strings.TrimPrefix(s, ": ")
+	}
+	switch more := len(faults) - 1; more {
+	case 0:
+	case 1:
+		s += " (and 1 more fault)"
+	default:
+		s += fmt.Sprintf(" (and %d more faults)", more)
+	}
+	return op + ": " + s
 }
 
 // applyGrammar lets a browser send only what its rule names. Backends have no grammar.
@@ -60,7 +85,7 @@ func applyGrammar(_ context.Context, _ *Gate, x *exchange) Decision {
 		}
 	}
 	if len(faults) > 0 {
-		p := problem.New(problem.ParameterRefused, "a browser may not send %s", faults[0].Where)
+		p := problem.New(problem.ParameterRefused, "%s", told(x.op.ID, faults))
 		p.Faults = faults
 		return deny(p.WithHint("the parameters that a browser may choose stand under free, one_of and range in sallyport.yaml"))
 	}

@@ -196,7 +196,7 @@ func findOperation(_ context.Context, _ *Gate, x *exchange) Decision {
 			return deny(problem.New(problem.MethodNotAllowed, "this path takes %s", strings.Join(methods, ", ")))
 		}
 		return deny(problem.New(problem.UnknownOperation, "the catalog has no operation at that path").
-			WithHint("sallyport providers show %s lists the operations with method and path", x.conn.pack.ID))
+			WithHint("`sallyport providers show %s` lists the operations with method and path", x.conn.pack.ID))
 	}
 	x.op = op
 	refused := problem.New(problem.OperationRefused, "operation %s is not allowed for a %s of this connection", op.ID, x.caller)

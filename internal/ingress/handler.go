@@ -137,12 +137,24 @@ func (x *exchange) fail(p *problem.Error) {
 	if x.r.ProtoMajor == 1 && (p.Code == problem.BadFraming || p.Code == problem.RequestTimeout || p.Code == problem.BodyTooLarge) {
 		h.Set("Connection", "close")
 	}
-	body := p.Document(x.id)
+	body := spoken(p, x.r.Header.Get("Origin")).Document(x.id)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	x.w.WriteHeader(p.Status())
 	if x.r.Method != http.MethodHead {
 		x.w.Write(body) //nolint:errcheck // the peer is gone: nobody to tell
 	}
+}
+
+// spoken adds an "error" member for callers that are no browsers, where the pipeline has
+// not put in the provider's own. stripe (Node) 23.1.0 takes an answer of any status without
+// one for a success: an SDK with a wrong address would believe that it paid.
+func spoken(p *problem.Error, origin string) *problem.Error {
+	if origin != "" || p.Extra != nil {
+		return p
+	}
+	c := *p
+	c.Extra = map[string]any{"error": map[string]any{"code": string(p.Code), "message": p.Detail}}
+	return &c
 }
 
 // run takes the request through front, client address and routes.

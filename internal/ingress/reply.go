@@ -58,7 +58,7 @@ func (s *Server) refusalOf(info *connInfo, h *head, p *problem.Error) []byte {
 			allowOrigin(header, origin)
 		}
 	}
-	body := p.Document(id)
+	body := spoken(p, h.only("Origin")).Document(id)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("Connection", "close")
 	var out bytes.Buffer

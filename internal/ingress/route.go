@@ -138,7 +138,8 @@ func shared(path string) endpoint {
 }
 
 func notFound() *problem.Error {
-	return problem.New(problem.NotFound, "nothing is served at this path")
+	return problem.New(problem.NotFound, "nothing is served at this path").
+		WithHint("a site serves client.js, session and api/CONNECTION/PATH: below /SITE/, or at the root of a host under served_at")
 }
 
 func unknownHost() *problem.Error {

@@ -148,7 +148,7 @@ func node(t *testing.T, s setup, script string, env ...string) {
 func TestStripeNode(t *testing.T) {
 	s := start(t)
 	host, port, _ := strings.Cut(s.port, ":")
-	node(t, s, "stripe.cjs", "GATE_HOST="+host, "GATE_PORT="+port,
+	node(t, s, "stripe.cjs", "GATE_HOST="+host, "GATE_PORT="+port, "GATE_PUBLIC="+strings.TrimPrefix(s.gate.URL, "http://"),
 		"SITE_KEY="+s.gate.Key("shop", "--connection", "payments", "--shape", "stripe-test"))
 }
 

@@ -19,5 +19,10 @@ const Stripe = require("stripe");
   assert.ok(list.data.length > 0);
   const refund = await stripe.refunds.create({ payment_intent: intent.id, amount: 500 });
   assert.match(refund.id, /^re_/);
-  await assert.rejects(stripe.paymentIntents.create({ amount: 1900, currency: "eur", role: "admin" }), (err) => err.statusCode === 422);
+  await assert.rejects(stripe.paymentIntents.create({ amount: 1900, currency: "eur", role: "admin" }), (err) => err.statusCode === 422 && err.message.includes("role"));
+
+  // The gate's public address in place of the connection's own: an error, never a payment without an id.
+  const [publicHost, publicPort] = process.env.GATE_PUBLIC.split(":");
+  const astray = new Stripe(key, { host: publicHost, port: publicPort, protocol: "http", maxNetworkRetries: 0, telemetry: false });
+  await assert.rejects(astray.paymentIntents.create({ amount: 1900, currency: "eur" }), (err) => err.statusCode === 404);
 })().catch((err) => { console.error(err); process.exit(1); });
