@@ -380,7 +380,9 @@ func TestShowFilterAndForms(t *testing.T) {
 		{"intents", Filter{Kind: KindIntent}, 12}, {"performed", Filter{Outcome: problem.Performed}, 12},
 		{"site", Filter{Site: "other"}, 0}, {"from", Filter{From: 20}, 7}, {"to", Filter{To: 5}, 5},
 		{"actor", Filter{Actor: Pseudonym(testKey, "actor", "ann")}, 1}, {"future", Filter{Since: time.Now().Add(time.Hour)}, 0},
-		{"past", Filter{Until: time.Now().Add(-time.Hour)}, 0}, {"request", Filter{Request: "req-1"}, 12},
+		{"past", Filter{Until: time.Now().Add(-time.Hour)}, 0}, {"request, with outcomes", Filter{Request: "req-1"}, 24},
+		{"outcomes of the request", Filter{Request: "req-1", Kind: KindOutcome}, 12}, {"outcomes of another", Filter{Request: "req-2", Kind: KindOutcome}, 0},
+		{"performed of the request", Filter{Request: "req-1", Outcome: problem.Performed}, 12}, {"intents of the request", Filter{Request: "req-1", Kind: KindIntent}, 12},
 	} {
 		if got := count(c.f); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)

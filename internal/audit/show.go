@@ -11,7 +11,9 @@ import (
 	"sallyport/internal/problem"
 )
 
-// Filter says which entries Show hands out. Empty fields do not filter.
+// Filter says which entries Show hands out. Empty fields do not filter. Show counts an
+// outcome to the site, connection, operation, request and visit of its intent, where that
+// is not before From.
 type Filter struct {
 	From, To   ID // sequence numbers; To 0 means no end
 	Since      time.Time
@@ -27,7 +29,7 @@ type Filter struct {
 	Actor string
 }
 
-// Match reports whether e passes.
+// Match reports whether e passes by what stands in itself.
 func (f Filter) Match(e *Entry) bool {
 	same := func(want, got string) bool { return want == "" || want == got }
 	return e.Seq >= f.From && (f.To == 0 || e.Seq < f.To) &&
@@ -37,6 +39,43 @@ func (f Filter) Match(e *Entry) bool {
 		same(f.Visit, e.Visit) && same(f.Actor, e.Actor)
 }
 
+// narrows reports whether f asks for one caller, site or call. An outcome names none of
+// them: it belongs to whom its intent belongs to.
+func (f Filter) narrows() bool {
+	return f.Site != "" || f.Connection != "" || f.Operation != "" || f.Request != "" || f.Visit != "" || f.Actor != ""
+}
+
+// matcher is a Filter that remembers the intents whose outcomes belong to what it asks for.
+type matcher struct {
+	who, what Filter // the filter in its two halves: whom it is about, and the rest
+	both      Filter
+	open      map[ID]bool // intents of whom it is about, until their outcome
+}
+
+func newMatcher(f Filter) *matcher {
+	what := f
+	what.Site, what.Connection, what.Operation, what.Request, what.Visit, what.Actor = "", "", "", "", "", ""
+	who := Filter{Site: f.Site, Connection: f.Connection, Operation: f.Operation, Request: f.Request, Visit: f.Visit, Actor: f.Actor}
+	return &matcher{who: who, what: what, both: f, open: map[ID]bool{}}
+}
+
+func (m *matcher) match(e *Entry) bool {
+	if !m.both.narrows() {
+		return m.both.Match(e)
+	}
+	switch {
+	case e.Kind == KindIntent && m.who.Match(e):
+		m.open[e.Seq] = true
+	case e.Kind == KindOutcome && e.Intent != nil:
+		of := m.open[*e.Intent]
+		if e.Outcome != string(problem.Unknown) { // an unknown one may be told again, and better
+			delete(m.open, *e.Intent)
+		}
+		return of && m.what.Match(e)
+	}
+	return m.both.Match(e)
+}
+
 // ErrStop is returned by a function that wants no more entries; Show then returns nil.
 var ErrStop = errors.New("no more audit entries wanted")
 
@@ -44,13 +83,14 @@ var ErrStop = errors.New("no more audit entries wanted")
 // log, then those that only the write-ahead log has yet. It works beside a running
 // gate. It reads and does not judge: that is Verify.
 func Show(dir string, f Filter, fn func(Entry) error) error {
+	wanted := newMatcher(f)
 	hand := func(payloads [][]byte) error {
 		for _, p := range payloads {
 			e, err := decode(p)
 			if err != nil {
 				return err
 			}
-			if !f.Match(&e) {
+			if !wanted.match(&e) {
 				continue
 			}
 			if err := fn(e); err != nil {

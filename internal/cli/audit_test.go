@@ -50,14 +50,20 @@ func TestAuditShow(t *testing.T) {
 		lines int
 		holds string
 	}{
-		"all":         {nil, 3, "performed"},
-		"one site":    {[]string{"--site", "blog"}, 1, "origin_refused"},
-		"one kind":    {[]string{"--kind", "intent"}, 1, "create-refund"},
-		"one outcome": {[]string{"--outcome", "performed"}, 1, "performed"},
-		"the last":    {[]string{"--last", "1"}, 1, "origin_refused"},
-		"since":       {[]string{"--since", "1h"}, 3, "create-refund"},
-		"in the past": {[]string{"--since", "0s"}, 0, ""},
-		"as JSON":     {[]string{"--json", "--request", "r1", "--kind", "intent"}, 1, `"operation":"create-refund"`},
+		"all":                             {nil, 3, "performed"},
+		"one site":                        {[]string{"--site", "blog"}, 1, "origin_refused"},
+		"one request, with its outcome":   {[]string{"--request", "r1"}, 2, "performed"},
+		"one operation, with its outcome": {[]string{"--operation", "create-refund"}, 2, "performed"},
+		"the outcomes of one site":        {[]string{"--site", "shop", "--kind", "outcome"}, 1, "performed"},
+		"the outcomes of another site":    {[]string{"--site", "blog", "--kind", "outcome"}, 0, ""},
+		"no such outcome of a site":       {[]string{"--site", "shop", "--outcome", "unknown"}, 0, ""},
+		"what was performed for one site": {[]string{"--site", "shop", "--outcome", "performed"}, 1, "performed"},
+		"one kind":                        {[]string{"--kind", "intent"}, 1, "create-refund"},
+		"one outcome":                     {[]string{"--outcome", "performed"}, 1, "performed"},
+		"the last":                        {[]string{"--last", "1"}, 1, "origin_refused"},
+		"since":                           {[]string{"--since", "1h"}, 3, "create-refund"},
+		"in the past":                     {[]string{"--since", "0s"}, 0, ""},
+		"as JSON":                         {[]string{"--json", "--request", "r1", "--kind", "intent"}, 1, `"operation":"create-refund"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, out, errs := program(t)

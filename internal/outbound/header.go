@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -46,11 +47,16 @@ func kept(header http.Header, keep []string) http.Header {
 	out := http.Header{}
 	for _, name := range append([]string{"Content-Type"}, keep...) {
 		name = http.CanonicalHeaderKey(name)
-		if values := header[name]; len(values) > 0 && mayReturn(name) {
+		if values := header[name]; len(values) > 0 && mayReturn(name) && !slices.ContainsFunc(values, beyondASCII) {
 			out[name] = append([]string(nil), values...)
 		}
 	}
 	return out
+}
+
+// beyondASCII reports whether s holds a byte that no two readers agree on (obs-text, RFC 9110 §5.5).
+func beyondASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r >= 0x7f }) >= 0
 }
 
 // isToken reports whether s is an RFC 9110 token, the grammar of methods and field names.

@@ -244,6 +244,12 @@ func TestConnectionIsReusedAndReplaced(t *testing.T) {
 }
 
 func TestResponseHeadersAreAllowListed(t *testing.T) {
+	odd := replying(t, lines("HTTP/1.1 200 OK", "Request-Id: req_\xff", "Retry-Note: caf\u00e9", "Content-Length: 2", "", "{}"))
+	oddCall := get("/")
+	oddCall.Keep = []string{"Request-Id", "Retry-Note"}
+	if res, err := to(t, odd, nil).Do(t.Context(), oddCall); err != nil || len(res.Header) != 0 {
+		t.Errorf("values that are not ASCII: %v %v", res, err)
+	}
 	u := replying(t, lines("HTTP/1.1 200 OK", "Content-Type: application/json", "Set-Cookie: a=b", "Access-Control-Allow-Origin: *",
 		"Server: evil/1", "Location: https://evil.test/", "Connection: keep-alive", "Keep-Alive: 1", "Request-Id: req_1",
 		"X-Other: 1", "Content-Length: 2", "", "{}"))

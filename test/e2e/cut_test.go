@@ -89,7 +89,7 @@ func TestPipelinedCallsAreAudited(t *testing.T) {
 		t.Errorf("the provider saw %+v", seen)
 	}
 	intents, outcomes := map[string]int{}, map[int]string{}
-	for line := range strings.Lines(x.g.MustRun("", "audit", "show", "--json")) {
+	for line := range strings.Lines(x.g.MustRun("", "audit", "show", "--json", "--operation", "create-refund")) {
 		var entry struct {
 			Kind, Operation, Request, Outcome string
 			Seq, Intent                       int
