@@ -145,6 +145,8 @@ func TestHostileHTTP2(t *testing.T) {
 		{"NUL in a value", call("x-a", "a\x00b"), "", []string{"RST"}},
 		{"upper-case name", call("X-A", "b"), "", []string{"RST"}},
 		{"second :path", call(":path", "/admin"), "", []string{"RST"}},
+		{":scheme http", replace(":scheme", "http"), "", []string{"400"}},
+		{"space before a value", call("x-a", " b"), "", []string{"400", "RST"}},
 		{"host differs", call("host", "evil.test"), "", []string{"400", "RST"}},
 		{"unknown :authority", replace(":authority", "evil.test"), "", []string{"421"}},
 		{"content-length, no body", post("content-length", "5"), "", []string{"400", "RST"}},

@@ -110,6 +110,7 @@ func TestHostileMessages(t *testing.T) {
 		{"TE vertical tab", p("Transfer-Encoding:\x0bchunked") + "0\r\n\r\n", bad, false},
 		{"TE folded", p("Transfer-Encoding:", " chunked") + "0\r\n\r\n", bad, false},
 		{"TE on HTTP/1.0", x.message("POST /shop/api/payments/v1/customers HTTP/1.0", "Transfer-Encoding: chunked") + "0\r\n\r\n", bad, false},
+		{"POST of HTTP/1.0 without a length", x.message("POST /shop/api/payments/v1/customers HTTP/1.0", "Connection: keep-alive"), bad, false},
 		{"CL 8 and 9", p("Content-Length: 8", "Content-Length: 9") + "name=Ada", bad, false},
 		{"CL 8 and 8", p("Content-Length: 8", "Content-Length: 8") + "name=Ada", bad, false},
 		{"CL list", p("Content-Length: 8, 8") + "name=Ada", bad, false},
