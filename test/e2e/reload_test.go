@@ -40,7 +40,7 @@ listen: {public: "127.0.0.1:0", tls: off}
 sites:
   shop:
     origins: [https://shop.example]
-    limit: 100000 per minute per session
+    limit: [100000 per minute per session, 100000 per minute per prefix]
     connections:
       payments:
         provider: stripe
