@@ -59,10 +59,14 @@ const (
 	maxName = 128
 )
 
-// Log writes the line: level Info; Warn where the gate or the provider failed.
+// Log writes the line: level Info; Warn where the gate or the provider failed; Error where
+// a provider sent the gate's credential back, which somebody has to look at.
 func (c Call) Log(ctx context.Context, l *slog.Logger) {
 	level := slog.LevelInfo
-	if c.Status >= 500 {
+	switch {
+	case c.Code == problem.UpstreamEcho:
+		level = slog.LevelError
+	case c.Status >= 500:
 		level = slog.LevelWarn
 	}
 	if !l.Enabled(ctx, level) {

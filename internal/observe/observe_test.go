@@ -84,6 +84,12 @@ func TestCall(t *testing.T) {
 	if failed["level"] != "WARN" || failed["dropped_attrs"] != nil {
 		t.Errorf("%v", failed)
 	}
+	echoed, _ := logged(t, func(l *slog.Logger) {
+		observe.Call{Status: 502, Code: problem.UpstreamEcho}.Log(context.Background(), l)
+	})
+	if echoed["level"] != "ERROR" {
+		t.Errorf("a credential that came back: %v", echoed)
+	}
 }
 
 func TestCallIsBounded(t *testing.T) {
