@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -70,8 +71,9 @@ type Gate struct {
 	server *ingress.Server
 	closes []func() error
 
-	mu   sync.Mutex
-	file *config.File
+	mu      sync.Mutex
+	file    *config.File
+	started *config.File // the file as it was at the start: what only a start reads is still of it
 }
 
 // Open reads the file, opens everything and listens. Faults of the file come back as
@@ -99,7 +101,7 @@ func (g *Gate) open(ctx context.Context, file *config.File) error {
 			return err
 		}
 	}
-	g.file = file
+	g.file, g.started = file, file
 	return nil
 }
 
@@ -220,6 +222,8 @@ func (g *Gate) Run(ctx context.Context, reload <-chan os.Signal) error {
 		})
 	}
 	background.Go(func() { g.watch(ctx, reload) })
+	// Reading the file and the catalog took more memory than keeping them does: give the rest back.
+	background.Go(debug.FreeOSMemory)
 	err := g.server.Run(ctx)
 	cancel()
 	stop()
@@ -288,5 +292,9 @@ func (g *Gate) dialer() *outbound.Dialer {
 func (g *Gate) Serve(ctx context.Context, reload <-chan os.Signal) error {
 	err := g.Run(ctx, reload)
 	g.event(audit.KindStopped)
-	return errors.Join(err, g.Close())
+	err = errors.Join(err, g.Close())
+	if err == nil {
+		g.log.Info("stopped", "listen", g.Addr().String())
+	}
+	return err
 }

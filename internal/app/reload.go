@@ -28,7 +28,7 @@ func (g *Gate) apply(file *config.File) error {
 	if err := g.server.Swap(snapshot); err != nil {
 		return err
 	}
-	if part := needsRestart(g.file, file); part != "" {
+	if part := needsRestart(g.started, file); part != "" {
 		g.log.Warn("a restart is needed", "name", part, "reason", "this part of the file is read at start only; the rest is in force now")
 	}
 	g.file = file
@@ -54,7 +54,7 @@ func (g *Gate) refuse(err error) {
 	g.event(audit.KindConfigRefused)
 }
 
-// needsRestart names the first part of the file that only a start reads.
+// needsRestart names the first part that only a start reads and that differs from the file of the start.
 func needsRestart(old, now *config.File) string {
 	switch {
 	case old.Listen.Public != now.Listen.Public || old.Listen.HTTP != now.Listen.HTTP || old.Listen.TLS != now.Listen.TLS:

@@ -20,9 +20,16 @@ const (
 
 type set struct {
 	keys  [ways]Key
-	tats  [ways]int64
-	floor int64
+	tats  [ways]debt
+	floor debt
 }
+
+// debt holds a tat so that the zero value is the oldest of all, no debt: the memory of a set that
+// nobody has asked for is never written, so the system never has to provide it.
+type debt int64
+
+func owes(tat int64) debt { return debt(tat ^ math.MinInt64) }
+func (d debt) tat() int64 { return int64(d) ^ math.MinInt64 }
 
 type table struct {
 	locks [stripes]sync.Mutex
@@ -33,15 +40,7 @@ type table struct {
 func newTable(entries int) *table {
 	sets := max(1, entries/ways)
 	sets = 1 << bits.Len(uint(sets-1)) // next power of two
-	t := &table{sets: make([]set, sets), mask: uint64(sets - 1)}
-	for i := range t.sets {
-		s := &t.sets[i]
-		s.floor = math.MinInt64
-		for w := range s.tats {
-			s.tats[w] = math.MinInt64
-		}
-	}
-	return t
+	return &table{sets: make([]set, sets), mask: uint64(sets - 1)}
 }
 
 func (t *table) set(k Key) *set { return &t.sets[k.lo&t.mask] }
@@ -84,10 +83,10 @@ func (t *table) find(k Key) int64 {
 	s := t.set(k)
 	for w := range s.keys {
 		if s.keys[w] == k {
-			return s.tats[w]
+			return s.tats[w].tat()
 		}
 	}
-	return s.floor
+	return s.floor.tat()
 }
 
 // put stores the debt of k. The stripe is held.
@@ -96,19 +95,19 @@ func (t *table) put(k Key, tat, now int64) {
 	least := 0
 	for w := range s.keys {
 		if s.keys[w] == k {
-			s.tats[w] = tat
+			s.tats[w] = owes(tat)
 			return
 		}
-		if s.tats[w] < s.tats[least] {
+		if s.tats[w].tat() < s.tats[least].tat() {
 			least = w
 		}
 	}
-	if out := s.tats[least]; out > now { // the set is full of debts
+	if out := s.tats[least].tat(); out > now { // the set is full of debts
 		if tat <= out {
-			s.floor = max(s.floor, tat)
+			s.floor = owes(max(s.floor.tat(), tat))
 			return
 		}
-		s.floor = max(s.floor, out)
+		s.floor = owes(max(s.floor.tat(), out))
 	}
-	s.keys[least], s.tats[least] = k, tat
+	s.keys[least], s.tats[least] = k, owes(tat)
 }
