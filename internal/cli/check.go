@@ -26,8 +26,9 @@ type checked struct {
 func (p *Program) check() *cobra.Command {
 	withSecrets := false
 	cmd := &cobra.Command{
-		Use:   "check",
-		Short: "Check sallyport.yaml: every fault, every warning, what strangers can do",
+		Use:        "check",
+		Short:      "Check the file: faults, warnings, and what strangers can do",
+		SuggestFor: []string{"validate", "lint", "test"},
 		Long: "Reads the file and names every fault at once: where it stands, what was found, and what to write instead. For a valid file it\n" +
 			"shows what a stranger can do with each browser operation (Origin can be forged outside a browser, so what a browser\n" +
 			"may do, anybody may do), and every check that only reports. Exit code 1 means that the file has a fault.",

@@ -7,8 +7,10 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
@@ -115,6 +117,10 @@ func TestRunAndDemo(t *testing.T) {
 		"demo":       {[]string{"demo"}, exitDone, "demo", ""},
 		"no port":    {[]string{"demo", "--port", "70000"}, exitUsage, "", "there is no such port"},
 		"an extra":   {[]string{"run", "now"}, exitUsage, "", "takes no arguments"},
+		"a file":     {[]string{"run", "shop.yaml"}, exitUsage, "", "name the file with -c: sallyport run -c shop.yaml"},
+		"unfreeze":   {[]string{"unfreeze", "shop"}, exitUsage, "", "did you mean `sallyport thaw`?"},
+		"start":      {[]string{"start"}, exitUsage, "", "did you mean `sallyport run`?"},
+		"a value":    {[]string{"secrets", "set", "shop/stripe", "abc"}, exitUsage, "", "the value is asked for"},
 		"no command": {[]string{"rnu"}, exitUsage, "", "did you mean `sallyport run`?"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -124,6 +130,31 @@ func TestRunAndDemo(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHelpFits: no line of any help is wider than a terminal of 80 columns, examples apart.
+func TestHelpFits(t *testing.T) {
+	p, _, _ := program(t)
+	var visit func(*cobra.Command, []string)
+	visit = func(cmd *cobra.Command, path []string) {
+		p, out, errs := program(t)
+		if code := p.Main(t.Context(), append(path, "--help")); code != exitDone || out.Len() < 100 {
+			t.Errorf("%s: code %d, %s%s", path, code, out, errs)
+		}
+		text, example, _ := strings.Cut(out.String(), "\nExamples:\n")
+		_, rest, _ := strings.Cut(example, "\n\n")
+		for _, line := range strings.Split(text+rest, "\n") {
+			if utf8.RuneCountInString(line) > 80 {
+				t.Errorf("%s: %q", cmd.CommandPath(), line)
+			}
+		}
+		for _, sub := range cmd.Commands() {
+			if sub.IsAvailableCommand() {
+				visit(sub, append(slices.Clone(path), sub.Name()))
+			}
+		}
+	}
+	visit(p.Command(), nil)
 }
 
 // TestPrompt: on a terminal the value is asked for; the question names what is asked.

@@ -8,7 +8,7 @@ func (p *Program) demo() *cobra.Command {
 	o := DemoOptions{}
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Start the two-minute tour: gate, mock providers and a sample shop on loopback",
+		Short: "Start a tour: gate, mock providers and a sample shop on loopback",
 		Long: "Starts a gate, mock providers and a sample shop on this machine's loopback address, and prints the links. It needs no\n" +
 			"network, no account and no configuration, and leaves nothing behind when it is stopped with Ctrl-C.",
 		Example: "  sallyport demo\n  sallyport demo --port 8080",

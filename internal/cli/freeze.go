@@ -19,7 +19,7 @@ func (p *Program) freeze() *cobra.Command {
 	reason := ""
 	cmd := &cobra.Command{
 		Use:   "freeze [SITE[/CONNECTION]]",
-		Short: "Stop all calls of a site or a connection within a second; without a name, list what is frozen",
+		Short: "Stop all calls of a site or connection, or list what is frozen",
 		Long: "Stops all calls of a site, or of one of its connections, within a second; callers get 503 with the code `frozen`. Calls in\n" +
 			"progress end normally. `sallyport thaw` lets calls pass again. Without a name it lists what is frozen.",
 		Example: "  sallyport freeze shop/payments --reason \"key leaked\"\n  sallyport freeze shop\n  sallyport freeze --json",
@@ -47,11 +47,12 @@ func (p *Program) freeze() *cobra.Command {
 
 func (p *Program) thaw() *cobra.Command {
 	return &cobra.Command{
-		Use:     "thaw SITE[/CONNECTION]",
-		Short:   "Let calls of a frozen site or connection pass again",
-		Long:    "Ends a freeze. A connection stays frozen while its whole site is.",
-		Example: "  sallyport thaw shop/payments\n  sallyport thaw shop",
-		Args:    exactly(1, "SITE or SITE/CONNECTION"),
+		Use:        "thaw SITE[/CONNECTION]",
+		Short:      "Let calls of a frozen site or connection pass again",
+		SuggestFor: []string{"unfreeze", "unlock", "resume"},
+		Long:       "Ends a freeze. A connection stays frozen while its whole site is.",
+		Example:    "  sallyport thaw shop/payments\n  sallyport thaw shop",
+		Args:       exactly(1, "SITE or SITE/CONNECTION"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, siteName, connection, err := p.frozenTarget(args[0])
 			if err != nil {

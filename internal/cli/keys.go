@@ -175,11 +175,12 @@ func orNil(t time.Time) *time.Time {
 
 func (p *Program) keysRevoke() *cobra.Command {
 	return &cobra.Command{
-		Use:     "revoke ID",
-		Short:   "Revoke a key; it opens nothing from then on",
-		Long:    "Revokes a key by its id (`sallyport keys list` shows the ids). A gate that runs refuses it within a second.",
-		Example: "  sallyport keys revoke key_0f3a9c",
-		Args:    exactly(1, "the ID of one key"),
+		Use:        "revoke ID",
+		Short:      "Revoke a key; it opens nothing from then on",
+		SuggestFor: []string{"delete", "remove", "rm"},
+		Long:       "Revokes a key by its id (`sallyport keys list` shows the ids). A gate that runs refuses it within a second.",
+		Example:    "  sallyport keys revoke key_0f3a9c",
+		Args:       exactly(1, "the ID of one key"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !strings.HasPrefix(args[0], "key_") {
 				return usage("this is not the id of a key", "ids begin with key_; `sallyport keys list` shows them; never type a key itself here")

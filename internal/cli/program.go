@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,6 +96,7 @@ func (p *Program) Command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(err.Error(), "`"+cmd.CommandPath()+" --help` shows the flags")
 	})
+	foldHelp(root)
 	root.PersistentFlags().StringVarP(&p.config, "config", "c", config.DefaultName, "the configuration `FILE`")
 	if p.Demo != nil {
 		root.AddCommand(p.demo())
@@ -111,10 +113,23 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	hint := "`" + cmd.CommandPath() + " --help` lists the commands"
-	if near, ok := config.Nearest(args[0], commandNames(cmd)); ok {
+	if meant := called(cmd, args[0]); meant != "" {
+		hint = "did you mean `" + cmd.CommandPath() + " " + meant + "`?"
+	} else if near, ok := config.Nearest(args[0], commandNames(cmd)); ok {
 		hint = "did you mean `" + cmd.CommandPath() + " " + near + "`?"
 	}
 	return usage("there is no command "+quote(args[0])+" here", hint)
+}
+
+// called finds the command that another program would call name: the nearest spelling of
+// unfreeze is freeze, which is the opposite of what is meant.
+func called(cmd *cobra.Command, name string) string {
+	for _, sub := range cmd.Commands() {
+		if slices.Contains(sub.SuggestFor, name) {
+			return sub.Name()
+		}
+	}
+	return ""
 }
 
 func commandNames(cmd *cobra.Command) []string {
@@ -161,6 +176,9 @@ func exactly(n int, what string) cobra.PositionalArgs {
 }
 
 func none(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 && (strings.HasSuffix(args[0], ".yaml") || strings.HasSuffix(args[0], ".yml")) {
+		return usage("`"+cmd.CommandPath()+"` takes no arguments", "name the file with -c: "+cmd.CommandPath()+" -c "+args[0])
+	}
 	if len(args) > 0 {
 		return usage("`"+cmd.CommandPath()+"` takes no arguments", "for instance: "+firstExample(cmd))
 	}

@@ -35,7 +35,7 @@ func (p *Program) providersList() *cobra.Command {
 func (p *Program) providersShow() *cobra.Command {
 	return p.withJSON(&cobra.Command{
 		Use:   "show ID [OPERATION]",
-		Short: "Show one provider: credentials, operations, limits, what it publishes",
+		Short: "Show one provider: credentials, operations, limits, claims",
 		Long: "Shows everything that the catalog knows about one provider: which part of it passes the gate, the credentials of a connection,\n" +
 			"every operation name with its method and path, limits, repeats, webhooks, and compliance claims with source and date.\n" +
 			"With an OPERATION it shows that operation's parameters and the fields of its answer, as browser rules name them.",

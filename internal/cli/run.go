@@ -9,8 +9,9 @@ import (
 func (p *Program) run() *cobra.Command {
 	o := RunOptions{}
 	cmd := &cobra.Command{
-		Use:   "run",
-		Short: "Run the gate",
+		Use:        "run",
+		Short:      "Run the gate",
+		SuggestFor: []string{"start", "serve", "up"},
 		Long: "Runs the gate until it is told to stop (SIGINT or SIGTERM): calls in progress are finished first. On SIGHUP, and when the\n" +
 			"file changes, the file is read again; a bad file changes nothing and every fault is logged. Logs are JSON on standard error.",
 		Example: "  sallyport run\n  sallyport run -c /etc/sallyport/sallyport.yaml --log-level warn",

@@ -109,6 +109,15 @@ func (p *Program) newKeystore(path, keyFile string) error {
 	return nil
 }
 
+// nameOnly refuses a value among the arguments, and says what has happened to it.
+func nameOnly(cmd *cobra.Command, args []string) error {
+	if len(args) == 2 {
+		return usage("`"+cmd.CommandPath()+"` takes the NAME of one secret and nothing more",
+			"the value is asked for; if you wrote a real key here, it stands in your shell's history: replace it at the provider")
+	}
+	return exactly(1, "the NAME of one secret")(cmd, args)
+}
+
 // secretsSet makes `set` and `rotate`, which differ in what becomes of the old value.
 func (p *Program) secretsSet(verb, short string) *cobra.Command {
 	return &cobra.Command{
@@ -117,7 +126,7 @@ func (p *Program) secretsSet(verb, short string) *cobra.Command {
 		Long: short + ". NAME is SITE/NAME, as in keystore:SITE/NAME. The value is asked for and not shown, or read from standard input; it is\n" +
 			"never an argument, because other users of the machine can see arguments.",
 		Example: "  sallyport secrets " + verb + " shop/stripe\n  sallyport secrets " + verb + " shop/stripe < key.txt",
-		Args:    exactly(1, "the NAME of one secret"),
+		Args:    nameOnly,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := p.keystore(cmd.Context(), args[0])
 			if err != nil {
@@ -143,11 +152,12 @@ func (p *Program) secretsSet(verb, short string) *cobra.Command {
 
 func (p *Program) secretsList() *cobra.Command {
 	return p.withJSON(&cobra.Command{
-		Use:     "list",
-		Short:   "List the names in the keystore, never the values",
-		Long:    "Lists the names of the secrets in the keystore, when each was stored and last rotated, and whether the value before is kept.",
-		Example: "  sallyport secrets list\n  sallyport secrets list --json",
-		Args:    none,
+		Use:        "list",
+		Short:      "List the names in the keystore, never the values",
+		SuggestFor: []string{"get", "show", "ls"},
+		Long:       "Lists the names of the secrets in the keystore, when each was stored and last rotated, and whether the value before is kept.",
+		Example:    "  sallyport secrets list\n  sallyport secrets list --json",
+		Args:       none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			store, err := p.keystore(cmd.Context(), "")
 			if err != nil {
@@ -183,11 +193,12 @@ func day(t time.Time) string {
 
 func (p *Program) secretsRemove() *cobra.Command {
 	return &cobra.Command{
-		Use:     "rm NAME",
-		Short:   "Delete a secret and its previous value",
-		Long:    "Deletes a secret and its previous value from the keystore. A gate that runs refuses calls that need it from then on.",
-		Example: "  sallyport secrets rm shop/stripe",
-		Args:    exactly(1, "the NAME of one secret"),
+		Use:        "rm NAME",
+		Short:      "Delete a secret and its previous value",
+		SuggestFor: []string{"delete", "remove"},
+		Long:       "Deletes a secret and its previous value from the keystore. A gate that runs refuses calls that need it from then on.",
+		Example:    "  sallyport secrets rm shop/stripe",
+		Args:       exactly(1, "the NAME of one secret"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := p.keystore(cmd.Context(), args[0])
 			if err != nil {

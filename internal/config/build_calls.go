@@ -199,6 +199,10 @@ func (l *linker) expose(at *value, op *contract.Operation, rule *site.BrowserRul
 	if e.Warning = exposureWarning(op, rule); e.Warning != "" && l.conn.Mode != provider.Mock {
 		l.warn(at, e.Warning, hint)
 	}
+	if path, ok := freeAmount(op, rule); ok {
+		l.warn(at, fmt.Sprintf("%s is free, so a stranger chooses what %s costs", path, op.ID),
+			"write it under fixed, one_of or range; or let the site's backend make this call, which knows the basket")
+	}
 	l.file.Exposures = append(l.file.Exposures, e)
 }
 

@@ -187,7 +187,7 @@ func (b *builder) limits(v *value, pers ...ratelimit.Per) []ratelimit.Rule {
 		switch {
 		case err != nil:
 			found, _ := split(err)
-			b.fault(item, found, "write for instance: 10 per minute per "+string(pers[0]))
+			b.fault(item, found, "write for instance: 10 per minute per "+string(pers[0])+" (or per "+joinPers(pers[1:])+"; prefix is the caller's network)")
 		case !slices.Contains(pers, rule.Per):
 			b.fault(item, fmt.Sprintf("a limit per %s cannot stand here", rule.Per), "count by one of "+joinPers(pers))
 		default:

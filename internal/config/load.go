@@ -95,7 +95,7 @@ func Places(path string) (*File, Faults) {
 func read(path string) ([]byte, *Fault) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Fault{File: path, Found: "there is no such file", Hint: "name the file with -c FILE; docs/reference/sallyport.example.yaml is one to start from"}
+		return nil, &Fault{File: path, Found: "there is no such file", Hint: "write it (README.md has one to start from), or name another with -c FILE"}
 	}
 	if err != nil {
 		return nil, &Fault{File: path, Found: "the file cannot be opened: " + cause(err), Hint: "check the file's owner and permissions"}

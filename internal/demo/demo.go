@@ -182,5 +182,5 @@ func (t *tour) greet(w io.Writer, gate string, took time.Duration) {
 		}
 		fmt.Fprint(w, m.name)
 	}
-	fmt.Fprint(w, ": mocks over TLS, on this machine\n\n  Nothing leaves this machine. Ctrl-C stops everything and removes every file.\n\n")
+	fmt.Fprint(w, "\n                mocks over TLS, on this machine\n\n  Nothing leaves this machine. Ctrl-C stops everything and removes every file.\n\n")
 }

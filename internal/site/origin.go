@@ -1,6 +1,7 @@
 package site
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -17,8 +18,10 @@ type Origin string
 func ParseOrigin(s string) (Origin, error) {
 	u, err := url.Parse(s)
 	switch {
+	case s == "*":
+		return "", errors.New(`"*" would be every page there is; write https://shop.example, one line for each origin`)
 	case err != nil || u.Host == "" || u.Opaque != "":
-		return "", fmt.Errorf("%q is not an origin; write https://shop.example", s)
+		return "", fmt.Errorf("%q is not an origin; write https://shop.example, or http://localhost:3000 for a page on this machine", s)
 	case u.Scheme != "https" && u.Scheme != "http":
 		return "", fmt.Errorf("%q has scheme %q; an origin is https:// (or http:// on loopback)", s, u.Scheme)
 	case u.Scheme == "http" && !loopback(u.Hostname()):
