@@ -98,6 +98,9 @@ func (c *h2Client) outcome(id uint32) string {
 			if f.StreamID == id && status == "" {
 				return "RST " + f.ErrCode.String()
 			}
+			if f.StreamID == id { // cut off after the head of its refusal: the rest of the request was wrong too
+				return status
+			}
 		case *http2.GoAwayFrame:
 			return "GOAWAY " + f.ErrCode.String()
 		case *http2.SettingsFrame:

@@ -99,6 +99,7 @@ func (f *frames) ends() string {
 			if status == "" {
 				return "RST"
 			}
+			return status // cut off after the head of its refusal
 		case *http2.GoAwayFrame:
 			return "GOAWAY " + frame.ErrCode.String()
 		case *http2.SettingsFrame:
