@@ -47,6 +47,10 @@ func (g *Gate) rootKey(ctx context.Context, f *config.File) (secret.Value, error
 	case ok:
 		return ks.RootKey(ctx)
 	}
+	// A root key made now would hide the one in the keystore from every later start.
+	if _, err := os.Stat(f.Keystore); !errors.Is(err, fs.ErrNotExist) {
+		return secret.Value{}, fmt.Errorf("open keystore %s: its key is not given; set SALLYPORT_KEYSTORE_KEY_FILE, or move the keystore away to start without one", f.Keystore)
+	}
 	return makeRoot(path)
 }
 

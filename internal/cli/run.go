@@ -1,7 +1,11 @@
 package cli
 
 import (
+	"errors"
+	"io/fs"
 	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -21,9 +25,29 @@ func (p *Program) run() *cobra.Command {
 				return usage("there is no log level "+quote(o.Level), "one of debug, info, warn, error")
 			}
 			o.Config, o.Log = p.config, p.Err
-			return p.Run(cmd.Context(), o)
+			return explained(p.Run(cmd.Context(), o))
 		},
 	}
 	cmd.Flags().StringVar(&o.Level, "log-level", "info", "least `LEVEL` to log: debug, info, warn or error")
 	return cmd
+}
+
+// explained adds the way out to what the system refused.
+func explained(err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = "another program listens there (`ss -ltnp` shows which); stop it, or write another address under listen"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		hint = "this machine does not have that address; write one that `ip addr` shows, or only the port (\":443\")"
+	case errors.Is(err, syscall.EACCES) && strings.Contains(err.Error(), "listen on"):
+		hint = "ports below 1024 need a right: AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or setcap cap_net_bind_service=+ep on the binary"
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		hint = "the user who runs the gate must own this file or folder and be able to write the data folder"
+	case errors.Is(err, syscall.ENOSPC):
+		hint = "the disk is full; make room, then start again"
+	default:
+		return err
+	}
+	return because(err, "start", hint)
 }

@@ -54,3 +54,18 @@ sites:
 		}
 	}
 }
+
+// A start without the keystore's key makes no second root key, which would hide the first one.
+func TestKeystoreWithoutKey(t *testing.T) {
+	dir := t.TempDir()
+	f := &config.File{Data: dir, Keystore: filepath.Join(dir, "keystore.age")}
+	if err := os.WriteFile(f.Keystore, []byte("sealed"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := quiet(t).rootKey(t.Context(), f); err == nil || !strings.Contains(err.Error(), "SALLYPORT_KEYSTORE_KEY_FILE") {
+		t.Errorf("started: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, rootFile)); !os.IsNotExist(err) {
+		t.Errorf("a root key was made: %v", err)
+	}
+}
