@@ -108,6 +108,7 @@ test("what the operation does not have is refused here, and nothing is sent", as
     assert.ok(p instanceof Problem);
     assert.equal(p.code, code);
     assert.equal(p.faults[0]?.where, where);
+    assert.match(p.message, code === "operation_refused" ? /; it has .*payments\/create-payment/ : /; wanted: \S/);
   }
   assert.equal(requests.length, 0);
 });

@@ -54,7 +54,7 @@ export async function call(connection, operation, params = {}, options = {}) {
   const rule = site.connections[connection]?.operations[operation];
   if (!rule) {
     throw new Problem({ code: "operation_refused", status: 403,
-      detail: `This site has no browser operation ${connection}/${operation}.`,
+      detail: `This site has no browser operation ${connection}/${operation}; it has ${known()}.`,
       hint: "Name it under browser: in sallyport.yaml." });
   }
   const request = build(connection, operation, rule, params);
@@ -74,6 +74,10 @@ export async function call(connection, operation, params = {}, options = {}) {
   }
 }
 
+function known() {
+  return Object.entries(operations()).flatMap(([name, all]) => all.map((o) => `${name}/${o}`)).join(", ") || "none";
+}
+
 /** Ends the visit's session now. */
 export async function end() {
   const kept = load();
@@ -86,7 +90,7 @@ export async function end() {
 function build(connection, operation, rule, params) {
   const headers = {}, query = new URLSearchParams(), body = {};
   const refuse = (code, where, found, want) => {
-    throw new Problem({ code, status: 422, detail: `${operation}: ${where} is ${found}.`, faults: [{ where, found, want }] });
+    throw new Problem({ code, status: 422, detail: `${operation}: ${where} is ${found}; wanted: ${want}.`, faults: [{ where, found, want }] });
   };
   for (const [name, value] of Object.entries(params)) {
     if (value === undefined) continue;
