@@ -45,7 +45,7 @@ func (g *Gate) refuse(err error) {
 	var faults config.Faults
 	if errors.As(err, &faults) {
 		for _, f := range faults {
-			g.log.Error("configuration", "name", f.Path, "line", f.Line, "reason", f.Found)
+			g.log.Error("configuration", "name", f.Path, "line", f.Line, "reason", f.Found, "hint", f.Hint)
 		}
 	} else {
 		g.log.Error("configuration", "error", err)

@@ -86,6 +86,9 @@ sites:
 			g.Rewrite(version(n) + "nonsense: true\n")
 			g.Signal(syscall.SIGHUP)
 			wait(t, func() bool { return strings.Count(g.Log(), "the file is not used") > refusals })
+			if !strings.Contains(g.Log(), `"reason":"no such key \"nonsense\"","hint":"the keys here are `) {
+				t.Errorf("the log does not say what to write instead of a bad key: %s", g.Log())
+			}
 			continue
 		}
 		newest.Store(int64(n))
