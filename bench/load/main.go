@@ -65,16 +65,16 @@ func run(o options) error {
 	end := time.Now().Add(o.length)
 	var beside sync.WaitGroup
 	var closed atomic.Int64
-	for range o.idle {
-		beside.Go(func() { hold(u.Host, "", end, &closed) })
+	for i := range o.idle {
+		beside.Go(func() { hold(from(1, i), u.Host, "", end, &closed) })
 	}
-	for range o.slow {
-		beside.Go(func() { hold(u.Host, "GET /healthz HTTP/1.1\r\nHost: gate\r\nX-Slow: ", end, &closed) })
+	for i := range o.slow {
+		beside.Go(func() { hold(from(2, i), u.Host, "GET /healthz HTTP/1.1\r\nHost: gate\r\nX-Slow: ", end, &closed) })
 	}
 	results := make([]result, o.conns)
 	var calling sync.WaitGroup
 	for i := range results {
-		calling.Go(func() { results[i] = call(o, end) })
+		calling.Go(func() { results[i] = call(o, from(3, i), end) })
 	}
 	calling.Wait()
 	report(o, results)
@@ -85,6 +85,12 @@ func run(o options) error {
 	return nil
 }
 
+// from dials from a loopback address of its own network: the gate allows each network (/24) only
+// so many connections. Each of the 250 networks of a group has every 250th connection.
+func from(group, i int) *net.Dialer {
+	return &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, byte(group), byte(i%250), 1)}}
+}
+
 // result is what one connection saw.
 type result struct {
 	statuses map[string]int
@@ -92,8 +98,8 @@ type result struct {
 	refused  []time.Duration // of all other answers
 }
 
-func call(o options, end time.Time) result {
-	client := &http.Client{Transport: &http.Transport{Proxy: nil, MaxConnsPerHost: 1}, Timeout: 40 * time.Second}
+func call(o options, dial *net.Dialer, end time.Time) result {
+	client := &http.Client{Transport: &http.Transport{Proxy: nil, MaxConnsPerHost: 1, DialContext: dial.DialContext}, Timeout: 40 * time.Second}
 	defer client.CloseIdleConnections()
 	r := result{statuses: map[string]int{}}
 	for time.Now().Before(end) {
@@ -128,8 +134,8 @@ func call(o options, end time.Time) result {
 }
 
 // hold keeps a connection until end, sending first and then a byte a second if there is one.
-func hold(host, first string, end time.Time, closed *atomic.Int64) {
-	c, err := net.Dial("tcp", host)
+func hold(dial *net.Dialer, host, first string, end time.Time, closed *atomic.Int64) {
+	c, err := dial.Dial("tcp", host)
 	if err != nil {
 		closed.Add(1)
 		return
