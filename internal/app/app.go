@@ -82,7 +82,9 @@ func Open(ctx context.Context, o Options) (*Gate, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	g := &Gate{options: o, log: o.Log, catalog: provider.Builtin()}
+	// The limiter comes first: its table then lies in memory that nothing has written yet, and what
+	// nobody asks of it costs nothing.
+	g := &Gate{options: o, log: o.Log, limiter: ratelimit.New(limiterEntries), catalog: provider.Builtin()}
 	file, faults := config.Load(o.Path, g.catalog)
 	if len(faults) > 0 {
 		return nil, faults
@@ -138,7 +140,6 @@ func (g *Gate) openAudit(_ context.Context, file *config.File) error {
 }
 
 func (g *Gate) openCallers(ctx context.Context, _ *config.File) error {
-	g.limiter = ratelimit.New(limiterEntries)
 	sealer, err := g.keyring.DataKey(ctx, "")
 	if err != nil {
 		return err
