@@ -120,7 +120,7 @@ type Schema struct {
 
 // MockHint tells the mock how the provider writes a value (x-sallyport.mock).
 type MockHint struct {
-	Prefix   string `json:"prefix,omitempty"`   // pi_
+	Prefix   string `json:"prefix,omitempty"`   // pi_; "{id}" at its front is the object's own id
 	Length   int    `json:"length,omitempty"`   // characters after the prefix
 	Alphabet string `json:"alphabet,omitempty"` // hex, digits, base62 (default), upper
 	Echo     string `json:"echo,omitempty"`     // name of the request parameter whose value appears here

@@ -3,6 +3,7 @@ package mock_test
 import (
 	"bytes"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,4 +108,23 @@ func field(t *testing.T, body []byte, mark string) string {
 		t.Fatalf("no %s in %s", mark, body)
 	}
 	return string(value)
+}
+
+// TestNoOpenHints: an object names itself in its own values, at every depth.
+func TestNoOpenHints(t *testing.T) {
+	for _, pack := range builtin(t) {
+		m := mock.New(pack, site.MockFaults{}, fixedClock)
+		for _, op := range pack.Contract().Operations() {
+			_, _, body := m.Answer(op, contract.NewArgs(map[string]any{}))
+			if strings.Contains(string(body), "{id}") {
+				t.Errorf("%s %s: %s", pack.ID, op.ID, body)
+			}
+			if op.ID == "create-payment-intent" {
+				id := field(t, body, `"id":"pi_`)
+				if !strings.Contains(string(body), `"client_secret":"pi_`+id+`_secret_`) {
+					t.Errorf("the client secret does not name its intent: %s", body)
+				}
+			}
+		}
+	}
 }

@@ -155,6 +155,9 @@ func (g *generator) object(s *contract.Schema, path []string, depth int) map[str
 		}
 		out[name] = g.value(field, append(slices.Clone(path), name), depth+1)
 	}
+	if depth > 0 { // the outermost object may still get another id
+		nameItself(out, s)
+	}
 	return out
 }
 

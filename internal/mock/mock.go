@@ -171,6 +171,7 @@ func (p *Provider) reply(op *contract.Operation, args contract.Args, schema *con
 	for name, v := range op.MockSet {
 		object[name] = v
 	}
+	nameItself(object, schema)
 	if op.Method == http.MethodGet {
 		p.fillList(object, schema)
 		return object

@@ -118,3 +118,14 @@ func (p *Provider) fillList(object map[string]any, s *contract.Schema) {
 		}
 	}
 }
+
+// nameItself puts the object's own id where a hint's prefix says {id}, as in
+// pi_123_secret_456.
+func nameItself(object map[string]any, s *contract.Schema) {
+	id, _ := object[idName(s)].(string)
+	for name, v := range object {
+		if text, ok := v.(string); ok && strings.HasPrefix(text, "{id}") {
+			object[name] = id + strings.TrimPrefix(text, "{id}")
+		}
+	}
+}
