@@ -62,7 +62,7 @@ func gate(b *testing.B) *egress.Gate {
 		return p
 	}
 	shop := &site.Site{Name: "shop", Origins: []site.Origin{"https://shop.example"},
-		Limits: []ratelimit.Rule{{Calls: 1 << 30, Window: time.Second, Per: ratelimit.PerSession}}}
+		Limits: []ratelimit.Rule{{Calls: 1 << 30, Window: time.Second, Per: ratelimit.PerSession}, {Calls: 1 << 30, Window: time.Second, Per: ratelimit.PerPrefix}}}
 	shop.Connections = map[string]*site.Connection{"payments": {Site: "shop", Name: "payments", Provider: "stripe", Mode: provider.Sandbox, BackendAll: true,
 		Browser: map[string]*site.BrowserRule{"create-payment-intent": {
 			Operation: "create-payment-intent", Free: []contract.Path{path("receipt_email")},

@@ -245,6 +245,31 @@ func (g *Gate) logFile(file *config.File) {
 	for _, l := range file.Loosened {
 		g.log.Warn("loosened", "name", l.Where, "line", l.Line, "reason", l.What)
 	}
+	g.warnOfSecrets(file)
+}
+
+// warnOfSecrets tells at once of credentials that cannot be used: the gate starts all the
+// same, because one site's missing key must not stop the others.
+func (g *Gate) warnOfSecrets(file *config.File) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, s := range file.Sites {
+		for _, c := range s.Connections {
+			pack, err := g.catalog.Find(c.Provider)
+			if err != nil || c.Mode == provider.Mock && c.Upstream == nil {
+				continue
+			}
+			for _, f := range pack.Credentials {
+				ref, ok := c.Credentials[f.Name]
+				if !ok {
+					continue
+				}
+				if _, err := g.way.reader(f, c.Mode, ref)(ctx); err != nil {
+					g.log.Warn("a credential cannot be used; calls of this connection are refused", "site", s.Name, "connection", c.Name, "name", f.Name, "error", err)
+				}
+			}
+		}
+	}
 }
 
 func (g *Gate) event(kind audit.Kind) {

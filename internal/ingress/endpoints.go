@@ -205,7 +205,11 @@ func (x *exchange) ready() *problem.Error {
 	}
 	if x.s.config.Ready != nil {
 		if err := x.s.config.Ready(x.r.Context()); err != nil {
-			return problem.Wrap(err, problem.StoreUnavailable, "the gate is not ready")
+			code := problem.From(err).Code // what is not ready may be told; why is for the log
+			if code == problem.Internal {
+				code = problem.StoreUnavailable
+			}
+			return problem.Wrap(err, code, "the gate is not ready")
 		}
 	}
 	x.json(http.StatusOK, map[string]string{"status": "ready"})
