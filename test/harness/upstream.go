@@ -2,25 +2,18 @@ package harness
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
 	"log"
-	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/stripe/stripe-mock/embedded"
-	"github.com/stripe/stripe-mock/server"
+	"sallyport/test/stand"
 )
 
 // Certificate makes a self-signed certificate for loopback and its PEM.
@@ -32,28 +25,11 @@ func Certificate(t testing.TB, notAfter time.Time) (tls.Certificate, []byte) {
 // CertificateFor makes a self-signed certificate for names and addresses, and its PEM.
 func CertificateFor(t testing.TB, notAfter time.Time, names ...string) (tls.Certificate, []byte) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	cert, text, err := stand.Certificate(notAfter, names...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "test upstream"},
-		NotBefore: notAfter.Add(-48 * time.Hour), NotAfter: notAfter, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	for _, name := range names {
-		if ip := net.ParseIP(name); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
-		} else {
-			template.DNSNames = append(template.DNSNames, name)
-		}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
-		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return cert, text
 }
 
 // Upstream is a provider's stand-in over TLS that keeps what it was sent.
@@ -116,25 +92,12 @@ func (u *Upstream) Requests() []Seen {
 // StripeMock starts stripe-mock (github.com/stripe/stripe-mock, the provider's own) over TLS.
 func StripeMock(t testing.TB) *Upstream {
 	t.Helper()
-	stub, err := stripe()
+	mock, err := stand.StripeMock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Serve(t, &server.DoubleSlashFixHandler{Mux: http.HandlerFunc(stub.HandleRequest)})
+	return Serve(t, mock)
 }
-
-// stripe reads the specification once, which takes a second; the stub keeps no state.
-var stripe = sync.OnceValues(func() (*server.StubServer, error) {
-	spec, err := server.LoadSpec(embedded.OpenAPISpec, "")
-	if err != nil {
-		return nil, err
-	}
-	fixtures, err := server.LoadFixtures(embedded.OpenAPIFixtures, "")
-	if err != nil {
-		return nil, err
-	}
-	return server.NewStubServer(fixtures, spec, false, false)
-})
 
 // KeyPEM is the private key of a certificate in PEM.
 func KeyPEM(t testing.TB, c tls.Certificate) []byte {
