@@ -3,6 +3,7 @@ package outbound
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"sort"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"sallyport/internal/problem"
+	"sallyport/internal/provider"
 )
 
 // arrivals collects when calls reached a provider.
@@ -92,23 +94,59 @@ func TestBucketStaysUnderTheLimit(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				windows := scaled(6, 60)
-				long := time.Duration(windows) * test.limit.Per
-				seen, refused := push(t, NewBucket(test.limit), 3*test.limit.Calls/test.limit.Per.Seconds(), long, test.latency)
-				limit := int(test.limit.Calls)
-				if got := seen.most(test.limit.Per); got > limit {
-					t.Errorf("a window counts %d calls, the limit is %d", got, limit)
-				}
-				if used := float64(len(seen.at)) / float64(windows*limit); used < 0.9 {
-					t.Errorf("%.1f %% of the limit is used", 100*used)
-				}
-				if refused == 0 {
-					t.Error("nothing was refused; the test does not push")
-				}
-			})
+			staysUnder(t, test.limit, test.latency)
 		})
 	}
+}
+
+// TestEveryLimitOfTheCatalog does the same with each limit that a provider publishes, or
+// that we set where none is published. Limits for each object or number are not kept by
+// the gate: it does not know what the provider counts as one.
+func TestEveryLimitOfTheCatalog(t *testing.T) {
+	catalog := provider.Builtin()
+	kept := 0
+	for _, id := range catalog.List() {
+		pack, err := catalog.Find(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range pack.Limits {
+			if l.Calls == 0 || l.Scope == "object" || l.Scope == "number" {
+				continue
+			}
+			per, err := time.ParseDuration(l.Per)
+			if err != nil {
+				t.Fatalf("%s: per %q: %v", id, l.Per, err)
+			}
+			kept++
+			t.Run(fmt.Sprintf("%s: %g per %s", id, l.Calls, l.Per), func(t *testing.T) {
+				staysUnder(t, BucketConfig{Calls: l.Calls, Per: per}, 80*time.Millisecond)
+			})
+		}
+	}
+	if kept < 12 {
+		t.Errorf("only %d limits were tried", kept)
+	}
+}
+
+// staysUnder pushes three times the limit and holds what arrived against it.
+func staysUnder(t *testing.T, limit BucketConfig, latency time.Duration) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		windows := scaled(6, 60)
+		long := time.Duration(windows) * limit.Per
+		seen, refused := push(t, NewBucket(limit), 3*limit.Calls/limit.Per.Seconds(), long, latency)
+		calls := int(limit.Calls)
+		if got := seen.most(limit.Per); got > calls {
+			t.Errorf("a window counts %d calls, the limit is %d", got, calls)
+		}
+		if used := float64(len(seen.at)) / float64(windows*calls); used < 0.9 {
+			t.Errorf("%.1f %% of the limit is used", 100*used)
+		}
+		if refused == 0 {
+			t.Error("nothing was refused; the test does not push")
+		}
+	})
 }
 
 func TestBucketBoundsFlight(t *testing.T) {
