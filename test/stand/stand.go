@@ -27,9 +27,13 @@ func Certificate(notAfter time.Time, names ...string) (tls.Certificate, []byte, 
 	if err != nil {
 		return tls.Certificate{}, nil, err
 	}
+	begin := notAfter.Add(-48 * time.Hour) // an expired one has to have begun before it ended
+	if hourAgo := time.Now().Add(-time.Hour); hourAgo.Before(begin) {
+		begin = hourAgo
+	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "test upstream"},
-		NotBefore: notAfter.Add(-48 * time.Hour), NotAfter: notAfter, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: begin, NotAfter: notAfter, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, name := range names {
