@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -45,7 +44,7 @@ func checkYAML(t *testing.T, text string) error {
 		text = string(raw)
 	}
 	dir := t.TempDir()
-	pair, cert := harness.Certificate(t, time.Now().Add(time.Hour))
+	pair, cert := harness.Certificate(t)
 	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
 	if err != nil {
 		return err

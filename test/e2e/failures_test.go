@@ -199,11 +199,11 @@ func TestBrokenCertificates(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	well := http.HandlerFunc(answerWell)
-	other, otherCA := harness.CertificateFor(t, now.Add(time.Hour), "other.example")
+	other, otherCA := harness.CertificateFor(t, now.Add(-time.Hour), now.Add(time.Hour), "other.example")
 	good := harness.Serve(t, well)
 	for name, up := range map[string]*harness.Upstream{
-		"expired":      harness.ServeUntil(t, well, now.Add(-time.Hour)),
-		"not yet":      harness.ServeUntil(t, well, now.Add(400*24*time.Hour)),
+		"expired":      harness.ServeBetween(t, well, now.Add(-48*time.Hour), now.Add(-time.Hour)),
+		"not yet":      harness.ServeBetween(t, well, now.Add(24*time.Hour), now.Add(48*time.Hour)),
 		"wrong name":   harness.ServeWith(t, well, other, otherCA),
 		"unknown root": {URL: harness.Serve(t, well).URL, CA: good.CA},
 	} {
@@ -246,7 +246,7 @@ func TestPlainListener(t *testing.T) {
 		}
 	}()
 	wire := record(t, l.Addr().String())
-	_, ca := harness.Certificate(t, time.Now().Add(time.Hour))
+	_, ca := harness.Certificate(t)
 	g, key := twoProviders(t, "https://"+wire.address, string(ca))
 	if r := payOver(g, key, "bad"); r.Status != 502 || field(t, r.Body, "outcome") == "performed" {
 		t.Errorf("%d %s", r.Status, r.Body)

@@ -22,7 +22,7 @@ import (
 func h2Target(t *testing.T) *target {
 	t.Helper()
 	up := harness.StripeMock(t)
-	cert, pem := harness.Certificate(t, time.Now().Add(time.Hour))
+	cert, pem := harness.Certificate(t)
 	config := strings.Replace(shopConfig(up.URL), "tls: off", "tls: {cert: ./gate.pem, key: ./gate.key}", 1)
 	g := harness.New(t, config, map[string][]byte{"ca.pem": up.CA, harness.OwnCertificate: pem, harness.OwnKey: harness.KeyPEM(t, cert)},
 		"TEST_STRIPE_KEY="+liveKey).Start()

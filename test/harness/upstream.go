@@ -16,16 +16,17 @@ import (
 	"sallyport/test/stand"
 )
 
-// Certificate makes a self-signed certificate for loopback and its PEM.
-func Certificate(t testing.TB, notAfter time.Time) (tls.Certificate, []byte) {
+// Certificate makes a self-signed certificate that holds for a day, for loopback, and its PEM.
+func Certificate(t testing.TB) (tls.Certificate, []byte) {
 	t.Helper()
-	return CertificateFor(t, notAfter, "127.0.0.1", "localhost")
+	return CertificateFor(t, time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour), "127.0.0.1", "localhost")
 }
 
-// CertificateFor makes a self-signed certificate for names and addresses, and its PEM.
-func CertificateFor(t testing.TB, notAfter time.Time, names ...string) (tls.Certificate, []byte) {
+// CertificateFor makes a self-signed certificate for names and addresses that holds from
+// begin to end, and its PEM.
+func CertificateFor(t testing.TB, begin, end time.Time, names ...string) (tls.Certificate, []byte) {
 	t.Helper()
-	cert, text, err := stand.Certificate(notAfter, names...)
+	cert, text, err := stand.Certificate(begin, end, names...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,13 +50,14 @@ type Seen struct {
 
 // Serve starts an upstream with the given handler.
 func Serve(t testing.TB, h http.Handler) *Upstream {
-	return ServeUntil(t, h, time.Now().Add(24*time.Hour))
+	cert, ca := Certificate(t)
+	return ServeWith(t, h, cert, ca)
 }
 
-// ServeUntil starts an upstream whose certificate ends at notAfter.
-func ServeUntil(t testing.TB, h http.Handler, notAfter time.Time) *Upstream {
+// ServeBetween starts an upstream whose certificate holds from begin to end.
+func ServeBetween(t testing.TB, h http.Handler, begin, end time.Time) *Upstream {
 	t.Helper()
-	cert, ca := Certificate(t, notAfter)
+	cert, ca := CertificateFor(t, begin, end, "127.0.0.1", "localhost")
 	return ServeWith(t, h, cert, ca)
 }
 

@@ -20,20 +20,16 @@ import (
 	"github.com/stripe/stripe-mock/server"
 )
 
-// Certificate makes a self-signed certificate for names and addresses that ends at
-// notAfter, and its PEM.
-func Certificate(notAfter time.Time, names ...string) (tls.Certificate, []byte, error) {
+// Certificate makes a self-signed certificate for names and addresses that holds from
+// begin to end, and its PEM.
+func Certificate(begin, end time.Time, names ...string) (tls.Certificate, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, nil, err
 	}
-	begin := notAfter.Add(-48 * time.Hour) // an expired one has to have begun before it ended
-	if hourAgo := time.Now().Add(-time.Hour); hourAgo.Before(begin) {
-		begin = hourAgo
-	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "test upstream"},
-		NotBefore: begin, NotAfter: notAfter, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: begin, NotAfter: end, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, name := range names {

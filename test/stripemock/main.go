@@ -36,7 +36,7 @@ func serve(addr, ca string) error {
 	if at, err := netip.ParseAddrPort(addr); err != nil || !at.Addr().IsLoopback() {
 		return fmt.Errorf("%q is not a loopback address and port such as 127.0.0.1:12112", addr)
 	}
-	cert, text, err := stand.Certificate(time.Now().AddDate(0, 1, 0), "localhost", "127.0.0.1", "::1")
+	cert, text, err := stand.Certificate(time.Now().Add(-time.Hour), time.Now().AddDate(0, 1, 0), "localhost", "127.0.0.1", "::1")
 	if err != nil {
 		return fmt.Errorf("make certificate: %w", err)
 	}
