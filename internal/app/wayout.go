@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -24,20 +23,16 @@ import (
 )
 
 // wayOut keeps what outlives a snapshot: one Host for each site and provider host, so that
-// one site's failures and load never hold back another's calls, and one set of Buckets for
+// one site's failures and load never hold back another's calls, and one set of limits for
 // each credential, because providers count by account. It is safe for concurrent use.
 type wayOut struct {
 	secrets secret.Source
 	dialer  *outbound.Dialer
 
-	mu      sync.Mutex
-	hosts   map[string]*outbound.Host
-	buckets map[string][]limitBucket
-}
-
-type limitBucket struct {
-	ops    []string
-	bucket *outbound.Bucket
+	mu     sync.Mutex
+	hosts  map[string]*outbound.Host
+	limits map[string][]limit
+	room   *outbound.Room // of all limits for each object
 }
 
 // callTime bounds a call with its waits and repeats: a caller hears within it. One attempt
@@ -45,7 +40,7 @@ type limitBucket struct {
 const callTime = 15 * time.Second
 
 func newWayOut(secrets secret.Source, own func() []netip.AddrPort) *wayOut {
-	return &wayOut{secrets: secrets, hosts: map[string]*outbound.Host{}, buckets: map[string][]limitBucket{},
+	return &wayOut{secrets: secrets, hosts: map[string]*outbound.Host{}, limits: map[string][]limit{}, room: outbound.NewRoom(0),
 		dialer: outbound.NewDialer(outbound.DialerConfig{Policy: outbound.PolicyProvider, Own: own})}
 }
 
@@ -73,7 +68,7 @@ func (w *wayOut) upstream(c *site.Connection, p *provider.Pack, op *contract.Ope
 	if err != nil {
 		return nil, err
 	}
-	return &direct{host: host, credential: credential, buckets: w.limits(c, p, op), pack: p, op: op,
+	return &direct{host: host, credential: credential, counts: w.counts(c, p, op), pack: p, op: op,
 		keep: keptHeaders(p), signs: signsOf(p, op)}, nil
 }
 
@@ -158,69 +153,11 @@ func placement(a provider.Auth) outbound.Placement {
 	return p
 }
 
-// limits are the buckets that an operation counts in: those of the credential's
-// documented limits that name the operation or none.
-func (w *wayOut) limits(c *site.Connection, p *provider.Pack, op *contract.Operation) []*outbound.Bucket {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	key := credentialKey(c)
-	all, ok := w.buckets[key]
-	if !ok {
-		all = makeBuckets(p, c.Mode)
-		w.buckets[key] = all
-	}
-	var out []*outbound.Bucket
-	for _, b := range all {
-		if len(b.ops) == 0 || slices.Contains(b.ops, op.ID) {
-			out = append(out, b.bucket)
-		}
-	}
-	return out
-}
-
-// credentialKey is the same for connections that share a credential: providers count
-// by account, not by our connections.
-func credentialKey(c *site.Connection) string {
-	parts := []string{c.Provider, string(c.Mode)}
-	for _, name := range slices.Sorted(maps.Keys(c.Credentials)) {
-		parts = append(parts, name, c.Credentials[name].String())
-	}
-	if c.Upstream != nil {
-		parts = append(parts, c.Site, c.Name)
-	}
-	return strings.Join(parts, "\x00")
-}
-
-func makeBuckets(p *provider.Pack, mode provider.Mode) []limitBucket {
-	var out []limitBucket
-	for _, l := range p.Limits {
-		if len(l.Modes) > 0 && !slices.Contains(l.Modes, mode) || l.Scope == "object" || l.Scope == "number" {
-			continue
-		}
-		per, err := time.ParseDuration(l.Per)
-		if l.Calls > 0 && (err != nil || per <= 0) || l.Calls <= 0 && l.InFlight <= 0 {
-			continue
-		}
-		if l.Scope == "operation" && len(l.Ops) == 0 { // each operation has its own count
-			for _, op := range p.Contract().Operations() {
-				out = append(out, limitBucket{ops: []string{op.ID}, bucket: newBucket(l, per)})
-			}
-			continue
-		}
-		out = append(out, limitBucket{ops: l.Ops, bucket: newBucket(l, per)})
-	}
-	return out
-}
-
-func newBucket(l provider.Limit, per time.Duration) *outbound.Bucket {
-	return outbound.NewBucket(outbound.BucketConfig{Calls: l.Calls, Per: per, InFlight: l.InFlight})
-}
-
 // direct is the way to the provider itself.
 type direct struct {
 	host       *outbound.Host
 	credential outbound.Credential
-	buckets    []*outbound.Bucket
+	counts     counts
 	pack       *provider.Pack
 	op         *contract.Operation
 	keep       []string
@@ -229,9 +166,11 @@ type direct struct {
 
 // Send implements egress.Upstream.
 func (d *direct) Send(ctx context.Context, r *egress.Request) (*egress.Response, error) {
+	buckets, release := d.counts.hold(r.Args)
+	defer release()
 	result, err := d.host.Do(ctx, &outbound.Call{
 		Method: r.Method, Path: r.Path, RawQuery: r.RawQuery, Header: r.Header, Body: r.Body,
-		Credential: d.credential, Buckets: d.buckets, Safety: d.safety(r), KeyHeader: d.pack.Idempotency.Header,
+		Credential: d.credential, Buckets: buckets, Safety: d.safety(r), KeyHeader: d.pack.Idempotency.Header,
 		Finish: r.Uninterrupt, Intent: r.Intent, Judge: d.judge, Keep: d.keep,
 	})
 	if err != nil {

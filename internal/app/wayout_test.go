@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"sallyport/internal/contract"
 	"sallyport/internal/outbound"
 	"sallyport/internal/provider"
 	"sallyport/internal/secret"
@@ -88,16 +89,16 @@ func TestLimitsAreTheCredentials(t *testing.T) {
 	w, p := ways(t), pack(t, "stripe")
 	limits := func(c *site.Connection, operation string) []*outbound.Bucket {
 		op, _ := p.Contract().Find(operation)
-		return w.limits(c, p, op)
+		return w.counts(c, p, op).buckets
 	}
 	one := limits(connection("shop", "payments", "KEY"), "create-payment-intent")
 	if len(one) != 2 {
-		t.Fatalf("%d buckets, want the account's and the operation's", len(one))
+		t.Fatalf("%d buckets, want the operation's and the account's", len(one))
 	}
 	if again := limits(connection("blog", "donations", "KEY"), "create-payment-intent"); !slices.Equal(one, again) {
 		t.Error("two connections with one credential count apart")
 	}
-	if other := limits(connection("shop", "payments", "KEY"), "list-products"); other[0] != one[0] || other[1] == one[1] {
+	if other := limits(connection("shop", "payments", "KEY"), "list-products"); other[1] != one[1] || other[0] == one[0] {
 		t.Error("two operations: the account's count must be shared, their own not")
 	}
 	live, upstream := connection("shop", "payments", "KEY"), connection("shop", "payments", "KEY")
@@ -111,6 +112,70 @@ func TestLimitsAreTheCredentials(t *testing.T) {
 	}
 }
 
+// TestLimitsOfEachObject: what a provider counts for each object is counted by the value
+// of the operation's parameter, over all operations and connections of the credential,
+// and comes first.
+func TestLimitsOfEachObject(t *testing.T) {
+	w, p := ways(t), pack(t, "stripe")
+	hold := func(c *site.Connection, operation, intent string) *outbound.Bucket {
+		t.Helper()
+		op, _ := p.Contract().Find(operation)
+		buckets, release := w.counts(c, p, op).hold(contract.NewArgs(map[string]any{"intent": intent}))
+		t.Cleanup(release)
+		if len(buckets) != 3 || buckets[2] != w.counts(c, p, op).buckets[1] {
+			t.Fatalf("%s: %d buckets, want the object's, the operation's and last the account's", operation, len(buckets))
+		}
+		return buckets[0]
+	}
+	shop, blog := connection("shop", "payments", "KEY"), connection("blog", "donations", "KEY")
+	one := hold(shop, "confirm-payment-intent", "pi_1")
+	for _, operation := range []string{"update-payment-intent", "confirm-payment-intent", "capture-payment-intent", "cancel-payment-intent"} {
+		if hold(blog, operation, "pi_1") != one {
+			t.Errorf("%s of another site counts the same object apart", operation)
+		}
+	}
+	if hold(shop, "confirm-payment-intent", "pi_2") == one || hold(connection("shop", "payments", "KEY2"), "confirm-payment-intent", "pi_1") == one {
+		t.Error("another object or credential shares a count")
+	}
+	op, _ := p.Contract().Find("retrieve-payment-intent")
+	if buckets, release := w.counts(shop, p, op).hold(contract.NewArgs(map[string]any{"intent": "pi_1"})); len(buckets) != 2 {
+		t.Errorf("reading an object counts in %d buckets, want 2", len(buckets))
+	} else {
+		release()
+	}
+}
+
+// TestLimitsOfEachNumber: one telephone number is one count, however it is written.
+func TestLimitsOfEachNumber(t *testing.T) {
+	w, p := ways(t), *pack(t, "twilio")
+	p.Limits = append(slices.Clone(p.Limits), provider.Limit{Scope: "number", Calls: 1, Per: "1s",
+		Ops: []string{"create-message", "create-verification"}, By: []string{"Number", "To"}})
+	hold := func(operation, to string) *outbound.Bucket {
+		t.Helper()
+		op, ok := p.Contract().Find(operation)
+		if !ok {
+			t.Fatal(operation)
+		}
+		c := &site.Connection{Site: "shop", Name: "sms", Provider: "twilio", Mode: provider.Live}
+		buckets, release := w.counts(c, &p, op).hold(contract.NewArgs(map[string]any{"To": to}))
+		t.Cleanup(release)
+		if len(buckets) != 3 {
+			t.Fatalf("%d buckets, want the number's and the account's two", len(buckets))
+		}
+		return buckets[0]
+	}
+	one := hold("create-message", "+49 (30) 123-456")
+	for _, same := range []string{"+4930123456", "4930123456", "whatsapp:+4930123456"} {
+		if hold("create-verification", same) != one {
+			t.Errorf("%s counts apart", same)
+		}
+	}
+	mail := hold("create-verification", "a@shop.example")
+	if hold("create-message", "+4930123457") == one || mail == one || mail == hold("create-verification", "b@shop.example") {
+		t.Error("two numbers share a count")
+	}
+}
+
 // TestEveryOperationIsLimited: no operation of any provider goes out uncounted in live.
 func TestEveryOperationIsLimited(t *testing.T) {
 	packs, err := provider.Builtin().Load()
@@ -121,7 +186,7 @@ func TestEveryOperationIsLimited(t *testing.T) {
 	for _, p := range packs {
 		for _, op := range p.Contract().Operations() {
 			c := &site.Connection{Site: "shop", Name: p.ID, Provider: p.ID, Mode: provider.Live}
-			if len(w.limits(c, p, op)) == 0 {
+			if len(w.counts(c, p, op).buckets) == 0 {
 				t.Errorf("%s %s has no limit", p.ID, op.ID)
 			}
 		}

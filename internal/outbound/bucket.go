@@ -49,11 +49,10 @@ type Bucket struct {
 
 	mu      sync.Mutex
 	start   time.Time
-	ring    []int // calls that stop counting at the beginning of that slot
-	at      int64 // the slot up to which ring is emptied
-	counted int   // calls in ring
-	unsent  int   // granted, last byte not yet written
-	flying  int   // granted, not done
+	ends    schedule // when calls stop counting
+	counted int      // calls in ends
+	unsent  int      // granted, last byte not yet written
+	flying  int      // granted, not done
 	hold    time.Time
 	waiters []*waiter
 	timer   *time.Timer
@@ -77,12 +76,12 @@ func NewBucket(c BucketConfig) *Bucket {
 		b.queue = 256
 	}
 	b.slot = max(b.window/slots, 1)
-	b.ring = make([]int, 2*slots)
 	return b
 }
 
-// take waits until a call is within the limit, at most the bucket's Wait. The
-// error is a *problem.Error of upstream_throttled with RetryAfter, or ctx's.
+// take waits until a call is within the limit, at most the bucket's Wait, and not at all
+// where that cannot help: nothing is in flight that may end, and time alone takes longer.
+// The error is a *problem.Error of upstream_throttled with RetryAfter, or ctx's.
 func (b *Bucket) take(ctx context.Context) (*grant, error) {
 	b.mu.Lock()
 	b.advance()
@@ -91,7 +90,7 @@ func (b *Bucket) take(ctx context.Context) (*grant, error) {
 		b.mu.Unlock()
 		return &grant{bucket: b}, nil
 	}
-	if len(b.waiters) >= b.queue {
+	if len(b.waiters) >= b.queue || b.flying == 0 && b.next() > b.wait {
 		defer b.mu.Unlock()
 		return nil, b.refusal()
 	}
@@ -151,6 +150,14 @@ func (b *Bucket) grant() {
 	b.flying++
 }
 
+// idle reports whether the bucket is as good as a new one.
+func (b *Bucket) idle() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.advance()
+	return b.counted+b.unsent+b.flying+len(b.waiters) == 0 && !time.Now().Before(b.hold)
+}
+
 // slotOf is the slot that holds t, rounded up.
 func (b *Bucket) slotOf(t time.Time) int64 {
 	return int64((t.Sub(b.start) + b.slot - 1) / b.slot)
@@ -158,14 +165,7 @@ func (b *Bucket) slotOf(t time.Time) int64 {
 
 // advance drops what has stopped counting.
 func (b *Bucket) advance() {
-	now := int64(time.Since(b.start) / b.slot)
-	for n := 0; b.at < now && n < len(b.ring); n++ {
-		b.at++
-		i := b.at % int64(len(b.ring))
-		b.counted -= b.ring[i]
-		b.ring[i] = 0
-	}
-	b.at = max(b.at, now)
+	b.counted -= b.ends.until(int64(time.Since(b.start) / b.slot))
 }
 
 // next is how long it takes until something may change by time alone.
@@ -174,10 +174,8 @@ func (b *Bucket) next() time.Duration {
 	if b.limit == 0 || b.counted+b.unsent < b.limit {
 		return max(wait, 0)
 	}
-	for s := b.at + 1; s <= b.at+int64(len(b.ring)); s++ {
-		if b.ring[s%int64(len(b.ring))] > 0 {
-			return max(wait, time.Until(b.start.Add(time.Duration(s)*b.slot)))
-		}
+	if slot, ok := b.ends.first(); ok {
+		wait = max(wait, time.Until(b.start.Add(time.Duration(slot)*b.slot)))
 	}
 	return max(wait, 0)
 }
@@ -230,7 +228,7 @@ func (g *grant) sent() {
 	b.advance()
 	g.slot = b.slotOf(time.Now().Add(b.window + time.Duration(arrival*float64(b.window))))
 	b.unsent--
-	b.ring[g.slot%int64(len(b.ring))]++
+	b.ends.add(g.slot)
 	b.counted++
 }
 
@@ -250,9 +248,8 @@ func (g *grant) done() {
 	switch {
 	case g.slot == 0:
 		b.unsent--
-	case early < g.slot && g.slot > b.at:
-		b.ring[g.slot%int64(len(b.ring))]--
-		b.ring[early%int64(len(b.ring))]++
+	case early < g.slot && b.ends.remove(g.slot):
+		b.ends.add(early)
 	}
 	b.pumpLocked()
 }

@@ -3,7 +3,6 @@ package outbound
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"sort"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"sallyport/internal/problem"
-	"sallyport/internal/provider"
 )
 
 // arrivals collects when calls reached a provider.
@@ -48,13 +46,15 @@ func (a *arrivals) most(window time.Duration) int {
 
 // push makes callers ask for rate calls a second in all, for the given time, each
 // call taking up to latency and arriving at some moment of its first 40 ms.
-func push(t *testing.T, b *Bucket, rate float64, long, latency time.Duration) (*arrivals, int) {
+func push(t *testing.T, hold func() (*Bucket, func()), rate float64, long, latency time.Duration) (*arrivals, int) {
 	t.Helper()
 	var seen arrivals
 	var refused atomic.Int64
 	var wg sync.WaitGroup
 	for began := time.Now(); time.Since(began) < long; time.Sleep(time.Duration(float64(time.Second) / rate)) {
 		wg.Go(func() {
+			b, release := hold()
+			defer release()
 			g, err := b.take(context.Background())
 			if err != nil {
 				p := problem.From(err)
@@ -99,54 +99,30 @@ func TestBucketStaysUnderTheLimit(t *testing.T) {
 	}
 }
 
-// TestEveryLimitOfTheCatalog does the same with each limit that a provider publishes, or
-// that we set where none is published. Limits for each object or number are not kept by
-// the gate: it does not know what the provider counts as one.
-func TestEveryLimitOfTheCatalog(t *testing.T) {
-	catalog := provider.Builtin()
-	kept := 0
-	for _, id := range catalog.List() {
-		pack, err := catalog.Find(id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, l := range pack.Limits {
-			if l.Calls == 0 || l.Scope == "object" || l.Scope == "number" {
-				continue
-			}
-			per, err := time.ParseDuration(l.Per)
-			if err != nil {
-				t.Fatalf("%s: per %q: %v", id, l.Per, err)
-			}
-			kept++
-			t.Run(fmt.Sprintf("%s: %g per %s", id, l.Calls, l.Per), func(t *testing.T) {
-				staysUnder(t, BucketConfig{Calls: l.Calls, Per: per}, 80*time.Millisecond)
-			})
-		}
-	}
-	if kept < 12 {
-		t.Errorf("only %d limits were tried", kept)
-	}
-}
-
 // staysUnder pushes three times the limit and holds what arrived against it.
 func staysUnder(t *testing.T, limit BucketConfig, latency time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		windows := scaled(6, 60)
-		long := time.Duration(windows) * limit.Per
-		seen, refused := push(t, NewBucket(limit), 3*limit.Calls/limit.Per.Seconds(), long, latency)
-		calls := int(limit.Calls)
-		if got := seen.most(limit.Per); got > calls {
-			t.Errorf("a window counts %d calls, the limit is %d", got, calls)
-		}
-		if used := float64(len(seen.at)) / float64(windows*calls); used < 0.9 {
-			t.Errorf("%.1f %% of the limit is used", 100*used)
-		}
-		if refused == 0 {
-			t.Error("nothing was refused; the test does not push")
-		}
+		b := NewBucket(limit)
+		heldUnder(t, limit, latency, func() (*Bucket, func()) { return b, func() {} })
 	})
+}
+
+func heldUnder(t *testing.T, limit BucketConfig, latency time.Duration, hold func() (*Bucket, func())) {
+	t.Helper()
+	windows := scaled(6, 60)
+	long := time.Duration(windows) * limit.Per
+	seen, refused := push(t, hold, 3*limit.Calls/limit.Per.Seconds(), long, latency)
+	calls := int(limit.Calls)
+	if got := seen.most(limit.Per); got > calls {
+		t.Errorf("a window counts %d calls, the limit is %d", got, calls)
+	}
+	if used := float64(len(seen.at)) / float64(windows*calls); used < 0.9 {
+		t.Errorf("%.1f %% of the limit is used", 100*used)
+	}
+	if refused == 0 {
+		t.Error("nothing was refused; the test does not push")
+	}
 }
 
 func TestBucketBoundsFlight(t *testing.T) {
@@ -185,7 +161,6 @@ func TestBucketQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 		first.sent()
-		first.done()
 		began := time.Now()
 		var waited []time.Duration
 		var mu sync.Mutex
@@ -206,14 +181,19 @@ func TestBucketQueue(t *testing.T) {
 		if waited[1] != 0 || waited[2] != 2*time.Second || waited[3] != 2*time.Second {
 			t.Errorf("waits %v, want two refused at once and two after Wait", waited)
 		}
-		_, err = b.take(t.Context())
-		if got := problem.From(err).RetryAfter; got < 5*time.Second || got > 9*time.Second {
-			t.Errorf("RetryAfter %s, want what is left of the window", got)
-		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := b.take(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled: %v", err)
+		}
+		first.done()
+		began = time.Now()
+		_, err = b.take(t.Context())
+		if took := time.Since(began); took != 0 {
+			t.Errorf("waited %s for what cannot come in time", took)
+		}
+		if got := problem.From(err).RetryAfter; got < 5*time.Second || got > 9*time.Second {
+			t.Errorf("RetryAfter %s, want what is left of the window", got)
 		}
 		time.Sleep(11 * time.Second)
 		if _, err := b.take(t.Context()); err != nil {

@@ -8,7 +8,8 @@
 // a strict HTTP/1.1 wire, a circuit breaker, a bulkhead and a retry budget.
 // Host.Do runs the attempts of one Call: intent, credential on a clone, exchange,
 // judgement, and a repeat only where provider and operation both allow it. A
-// Bucket keeps the calls of one credential under the provider's documented limit.
+// Bucket keeps the calls of one credential under the provider's documented limit;
+// Objects do so where the provider counts for each object or number.
 //
 // It guarantees: https only, TLS 1.2 or later with AEAD suites, certificates
 // always verified; no redirect is followed and no environment proxy is used;

@@ -3,6 +3,8 @@ package provider
 import (
 	"slices"
 	"strings"
+
+	"sallyport/internal/contract"
 )
 
 // checkContract holds the operations of the contract against the pack: what they name
@@ -70,6 +72,20 @@ func (p *Pack) checkOps(f *faults, where string, ops []string) {
 			f.add("%s.operations: the contract has no %q", where, id)
 		}
 	}
+}
+
+// EachNamed reports whether the limit counts for each object or number apart.
+func (l Limit) EachNamed() bool { return l.Scope == "object" || l.Scope == "number" }
+
+// Names is the operation's parameter that names what the limit counts for: the first of
+// By that it has. False: it has none.
+func (l Limit) Names(op *contract.Operation) (string, bool) {
+	for _, name := range l.By {
+		if _, ok := op.Param(name); ok {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 func (p *Pack) operationIDs() []string {

@@ -125,12 +125,15 @@ type Version struct {
 // Limit is one documented limit. Published false means: the provider publishes
 // none, and Calls is our own cautious default.
 type Limit struct {
-	Scope     string   `json:"scope"` // account, operation, object, number: what the provider counts by
-	Modes     []Mode   `json:"modes,omitempty"`
-	Calls     float64  `json:"calls,omitempty"`
-	Per       string   `json:"per,omitempty"`        // Go duration: 1s, 1m, 24h
-	InFlight  int      `json:"in_flight,omitempty"`  // concurrent calls
-	Ops       []string `json:"operations,omitempty"` // empty: all
+	Scope    string   `json:"scope"` // account, operation, object, number: what the provider counts by
+	Modes    []Mode   `json:"modes,omitempty"`
+	Calls    float64  `json:"calls,omitempty"`
+	Per      string   `json:"per,omitempty"`        // Go duration: 1s, 1m, 24h
+	InFlight int      `json:"in_flight,omitempty"`  // concurrent calls
+	Ops      []string `json:"operations,omitempty"` // empty: all
+	// By are the parameters that name the object or number, where Scope is one of these:
+	// each operation has one of them.
+	By        []string `json:"by,omitempty"`
 	Published bool     `json:"published"`
 	Note      string   `json:"note,omitempty"`
 	Source    string   `json:"source,omitempty"`

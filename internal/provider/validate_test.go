@@ -26,12 +26,17 @@ func spoilt(t *testing.T, change func(pack tree)) error {
 // smallContract has the operations that the pack of Stripe names, and little else.
 const smallContract = `{"openapi": "3.1.0", "info": {"title": "x", "version": "1"}, "paths": {
  "/v1/payment_intents": {"post": ` + smallOperation + `"create-payment-intent"}},
- "/v1/payment_intents/update": {"post": ` + smallOperation + `"update-payment-intent"}},
- "/v1/payment_intents/confirm": {"post": ` + smallOperation + `"confirm-payment-intent"}},
- "/v1/payment_intents/capture": {"post": ` + smallOperation + `"capture-payment-intent"}},
- "/v1/payment_intents/cancel": {"post": ` + smallOperation + `"cancel-payment-intent"}}}}`
+ "/v1/payment_intents/{intent}/update": {"post": {` + intentParams + smallRest + `"update-payment-intent"}},
+ "/v1/payment_intents/{intent}/confirm": {"post": {` + intentParams + smallRest + `"confirm-payment-intent"}},
+ "/v1/payment_intents/{intent}/capture": {"post": {` + intentParams + smallRest + `"capture-payment-intent"}},
+ "/v1/payment_intents/{intent}/cancel": {"post": {` + intentParams + smallRest + `"cancel-payment-intent"}}}}`
 
-const smallOperation = `{"summary": "x", "x-sallyport": {"server": "api", "auth": "secret-key", "retry": "keyed", "effects": ["money"],
+const intentParams = `"parameters": [{"name": "intent", "in": "path", "required": true, "schema": {"type": "string"}, "description": "x"},
+  {"name": "expand", "in": "query", "schema": {"type": "string"}, "description": "x"}], `
+
+const smallOperation = "{" + smallRest
+
+const smallRest = `"summary": "x", "x-sallyport": {"server": "api", "auth": "secret-key", "retry": "keyed", "effects": ["money"],
   "official": {"none": "a test"}, "source": "https://docs.stripe.com/api"}, "responses": {"204": {"description": "done"}}, "operationId": `
 
 func open(t *testing.T, pack, contract string) error {
@@ -99,6 +104,12 @@ func TestValidateFindsFaults(t *testing.T) {
 		{"limit without a source", func(p tree) { delete(first(p, "limits"), "source") }, "limits[0].source is empty"},
 		{"limit of nothing", func(p tree) { first(p, "limits")["calls"] = 0 }, "neither calls nor in_flight"},
 		{"limit of no time", func(p tree) { first(p, "limits")["per"] = "second" }, `"second" is not a duration`},
+		{"limit for each object without its name", func(p tree) { delete(object(anys(p["limits"])[3]), "by") }, "limits[3]: scope object needs operations, and by with"},
+		{"limit for each object of no operation", func(p tree) { delete(object(anys(p["limits"])[3]), "operations") }, "limits[3]: scope object needs operations"},
+		{"limit for each number by an unknown parameter", func(p tree) { l := object(anys(p["limits"])[3]); l["scope"], l["by"] = "number", []any{"to", "To"} },
+			"limits[3].by: update-payment-intent has no parameter to or To"},
+		{"limit for each object by what may be missing", func(p tree) { object(anys(p["limits"])[3])["by"] = []any{"expand"} }, "limits[3].by: expand of update-payment-intent can be missing"},
+		{"limit of the account by a parameter", func(p tree) { first(p, "limits")["by"] = []any{"intent"} }, `limits[0].by: found in a limit of scope "account"`},
 		{"own limit without a reason", func(p tree) { p["limits"] = []any{tree{"scope": "account", "calls": 1, "per": "1s"}} }, "limits[0].note is empty"},
 		{"limit of an unknown operation", func(p tree) {
 			first(p, "limits")["operations"] = []any{"create-paymentintent"}

@@ -140,6 +140,36 @@ func (p *Pack) checkLimits(f *faults) {
 			f.text(where+".note", l.Note)
 		}
 		p.checkOps(f, where, l.Ops)
+		p.checkBy(f, where, l)
+	}
+}
+
+// checkBy holds a limit for each object or number against the operations: a call that
+// names none could not be counted.
+func (p *Pack) checkBy(f *faults, where string, l Limit) {
+	if !l.EachNamed() {
+		if len(l.By) > 0 {
+			f.add("%s.by: found in a limit of scope %q; only object and number have it", where, l.Scope)
+		}
+		return
+	}
+	if len(l.By) == 0 || len(l.Ops) == 0 {
+		f.add("%s: scope %s needs operations, and by with the parameter that names the %s", where, l.Scope, l.Scope)
+		return
+	}
+	for _, id := range l.Ops {
+		if p.contract == nil {
+			return
+		}
+		op, ok := p.contract.Find(id)
+		if !ok {
+			continue // told by checkOps
+		}
+		if name, ok := l.Names(op); !ok {
+			f.add("%s.by: %s has no parameter %s; name one that it needs", where, id, strings.Join(l.By, " or "))
+		} else if q, _ := op.Param(name); !q.Required || q.Account != "" {
+			f.add("%s.by: %s of %s can be missing in a call; name a required parameter", where, name, id)
+		}
 	}
 }
 
