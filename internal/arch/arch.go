@@ -17,6 +17,7 @@ func Packages() map[string]Ring {
 
 		"site": 1, "provider": 1, "contract": 1, "outbound": 1, "session": 1, "ratelimit": 1, "audit": 1,
 		"session/sessiontest": 1,
+		"schema":              1,
 
 		"egress": 2, "egress/egresstest": 2, "mock": 2,
 
