@@ -2,6 +2,7 @@ package contract
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -203,5 +204,26 @@ func TestLookup(t *testing.T) {
 	}
 	if _, err := operation(t, "delete-message").LookupReply(path(t, "id")); err == nil {
 		t.Error("an answer without a body has a field")
+	}
+}
+
+// TestSuccesses: what answers an operation may have when it went well.
+func TestSuccesses(t *testing.T) {
+	for responses, want := range map[string][]int{
+		`"200": {"description": "done"}, "default": {"description": "refused"}`:                                 {200},
+		`"204": {"description": "gone"}, "200": {"description": "done"}, "4XX": {"description": "refused"}`:     {200, 204},
+		`"2XX": {"description": "done"}, "500": {"description": "failed"}`:                                      {200},
+		`"201": {"description": "made"}, "2XX": {"description": "done"}, "default": {"description": "refused"}`: {200, 201},
+	} {
+		raw := `{"openapi": "3.1.0", "info": {"title": "x", "version": "1"}, "paths": {"/x": {"get": {"operationId": "x", "summary": "x",
+			"x-sallyport": {"server": "api", "auth": "key", "retry": "safe", "effects": []}, "responses": {` + responses + `}}}}}`
+		doc, err := Load("x", []byte(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		op, _ := doc.Find("x")
+		if got := op.Successes(); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", responses, got, want)
+		}
 	}
 }
