@@ -12,6 +12,7 @@ type Ring int
 func Packages() map[string]Ring {
 	return map[string]Ring{
 		"problem":     0,
+		"tape":        0,
 		"secret":      0,
 		"secret/seal": 0, "secret/seal/sealtest": 0,
 

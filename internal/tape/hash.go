@@ -1,0 +1,131 @@
+package tape
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"math/bits"
+)
+
+const (
+	hashStart = 0x9e3779b97f4a7c15
+	hashWord  = 0xa0761d6478bd642f
+	hashEnd   = 0xe7037ed1a0b428db
+)
+
+// Hash is the function of names in nodes. It never changes between processes, because
+// compiled programs are kept on disk; so names can be made that collide, and whoever looks
+// names up by it must bound its probes.
+func Hash[T ~string | ~[]byte](name T) uint32 {
+	h, n := uint64(hashStart), len(name)
+	for len(name) >= 8 {
+		h = mix(h, uint64(name[0])|uint64(name[1])<<8|uint64(name[2])<<16|uint64(name[3])<<24|
+			uint64(name[4])<<32|uint64(name[5])<<40|uint64(name[6])<<48|uint64(name[7])<<56)
+		name = name[8:]
+	}
+	var tail uint64
+	for i := 0; i < len(name); i++ {
+		tail |= uint64(name[i]) << (8 * i)
+	}
+	return finish(mix(h, tail), n)
+}
+
+// mix takes in eight bytes; the last, shorter word of a name is filled up with zeros and
+// always there, so that a scan can hash while it looks for the closing quote.
+func mix(h, word uint64) uint64 {
+	hi, lo := bits.Mul64(h^word, hashWord)
+	return hi ^ lo
+}
+
+func finish(h uint64, n int) uint32 {
+	hi, lo := bits.Mul64(h^uint64(n), hashEnd)
+	return uint32(hi ^ lo)
+}
+
+func word32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
+
+// nameTable finds the members of one object that have the same name. It is first keyed by
+// Hash; where too many names meet in one place, which chance does not do, it starts again
+// with a hash that the sender cannot know. So it takes linear time for any names.
+type nameTable struct {
+	slots []slot
+	round uint32 // slots of other rounds are empty
+	seed  maphash.Seed
+	keyed bool // seed is set
+}
+
+type slot struct{ round, node, hash uint32 }
+
+func (n *nameTable) bytes() int { return 12 * cap(n.slots) }
+
+// twin returns a member of object obj whose name stands there before, or -1.
+func (t *Tape) twin(obj int) int {
+	count := int(t.Nodes[obj].Count)
+	if count < 2 {
+		return -1
+	}
+	if count <= 4 {
+		return t.twinOfFew(obj)
+	}
+	if i, clear := t.twinBy(obj, false); clear {
+		return i
+	}
+	i, _ := t.twinBy(obj, true)
+	return i
+}
+
+func (t *Tape) twinOfFew(obj int) int {
+	end := t.Nodes[obj].Next
+	for i := t.Nodes[obj+1].Next; i < end; i = t.Nodes[i].Next {
+		for j := uint32(obj) + 1; j < i; j = t.Nodes[j].Next {
+			if t.Nodes[i].Hash == t.Nodes[j].Hash && string(t.Key(int(i))) == string(t.Key(int(j))) {
+				return int(i)
+			}
+		}
+	}
+	return -1
+}
+
+// twinBy tries one of the two hashes; clear is false when it met too many collisions to go on.
+func (t *Tape) twinBy(obj int, seeded bool) (member int, clear bool) {
+	end, count := t.Nodes[obj].Next, t.Nodes[obj].Count
+	slots, round := t.names.start(int(count))
+	mask, spare := uint32(len(slots)-1), int(count)+32
+	for i := uint32(obj) + 1; i < end; i = t.Nodes[i].Next {
+		h := t.Nodes[i].Hash
+		if seeded {
+			h = uint32(maphash.Bytes(t.names.key(), t.Key(int(i))))
+		}
+		at := h & mask
+		for slots[at].round == round {
+			if slots[at].hash == h && string(t.Key(int(i))) == string(t.Key(int(slots[at].node))) {
+				return int(i), true
+			}
+			if spare--; spare < 0 && !seeded {
+				return -1, false
+			}
+			at = (at + 1) & mask
+		}
+		slots[at] = slot{round, i, h}
+	}
+	return -1, true
+}
+
+func (n *nameTable) key() maphash.Seed {
+	if !n.keyed {
+		n.seed, n.keyed = maphash.MakeSeed(), true
+	}
+	return n.seed
+}
+
+// start gives an empty table for so many names, at most half full.
+func (n *nameTable) start(count int) ([]slot, uint32) {
+	size := 1 << bits.Len(uint(2*count-1))
+	if len(n.slots) < size {
+		n.slots, n.round = make([]slot, size), 0
+	}
+	if n.round++; n.round == 0 {
+		clear(n.slots)
+		n.round = 1
+	}
+	return n.slots[:size], n.round
+}
