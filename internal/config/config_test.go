@@ -197,6 +197,36 @@ func TestSecretAnywhere(t *testing.T) {
 	}
 }
 
+// TestChosenNamesAreNoSecrets: names with a number in them are names; what nobody would
+// choose is not, also with hyphens in it.
+func TestChosenNamesAreNoSecrets(t *testing.T) {
+	doc := func(site, connection, operation string) string {
+		return "version: 1\nlisten: {public: \"127.0.0.1:0\", tls: off}\nsites: {" + site + ": {connections: {" + connection +
+			": {provider: vonage, mode: mock, backend: [" + operation + "]}}}}\n"
+	}
+	packs, err := provider.Builtin().Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range packs {
+		for _, op := range p.Contract().Operations() {
+			if random(op.ID) {
+				t.Errorf("%s %s is taken for a secret", p.ID, op.ID)
+			}
+		}
+	}
+	for _, name := range []string{"garden-shop-2026", "bakery-221-baker-street", "2-brothers-shop-berlin"} {
+		if _, faults := parse(t, doc(name, name+"-messages", "fetch-verification-v1")); len(faults) > 0 {
+			t.Errorf("%s: %v", name, faults)
+		}
+	}
+	for _, key := range []string{"a1b2c3d4-e5f6a7b8", "550e8400-e29b-41d4-a716-446655440000", "abcd1234abcd1234abcd1234", "xkcdqwrt-bdfghjkl-01", "Garden-Shop-Key-99", "k3-f9-q2-z8-p4-w7"} {
+		if _, faults := parse(t, doc("shop", key, "send-sms")); len(faults) == 0 || strings.Contains(faults.Error(), key) {
+			t.Errorf("%s: %v", key, faults)
+		}
+	}
+}
+
 func TestSitesInheritNothing(t *testing.T) {
 	file, faults := parse(t, `
 version: 1

@@ -185,10 +185,16 @@ func anyMatches(patterns []*regexp.Regexp, t string) bool {
 }
 
 // random tells texts that no person would choose: 16 characters or more of the alphabets of
-// keys, with letters and digits.
+// keys, with letters and digits, that are not words with a number, such as
+// fetch-verification-v1 or garden-shop-2026.
 func random(t string) bool {
-	return keyText.MatchString(t) && strings.ContainsAny(t, "0123456789") && strings.ContainsAny(strings.ToLower(t), "abcdefghijklmnopqrstuvwxyz")
+	return keyText.MatchString(t) && strings.ContainsAny(t, "0123456789") &&
+		strings.ContainsAny(strings.ToLower(t), "abcdefghijklmnopqrstuvwxyz") && !chosen.MatchString(t)
 }
+
+// chosen is two or more words in lower case (with a vowel, or up to four letters) and
+// numbers of up to four digits, with hyphens or underscores between them.
+var chosen = regexp.MustCompile(`^(?:[a-z]{1,4}[-_]|v?[0-9]{1,4}[-_])*[a-z]*[aeiouy][a-z]*(?:[-_](?:[a-z]{1,2}|[a-z]*[aeiouy][a-z]*|v?[0-9]{1,4}))+$`)
 
 // matchesAnything tries a pattern on texts without a mark: it has none if one of them fits.
 func matchesAnything(re *regexp.Regexp) bool {

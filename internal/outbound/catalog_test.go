@@ -104,3 +104,38 @@ func flightStaysUnder(t *testing.T, most int) {
 		}
 	})
 }
+
+// A flood of one operation takes nothing from the others, because the narrowest limit is
+// asked first: what waits for its operation's turn holds no place in the account's limit.
+func TestFloodOfOneOperation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := NewBucket(BucketConfig{Calls: 100, Per: time.Second})
+		flooded, other := NewBucket(BucketConfig{Calls: 25, Per: time.Second}), NewBucket(BucketConfig{Calls: 25, Per: time.Second})
+		var wg sync.WaitGroup
+		var served, refused [2]atomic.Int64
+		call := func(which int, narrow *Bucket, rate int) {
+			for began := time.Now(); time.Since(began) < 5*time.Second; time.Sleep(time.Second / time.Duration(rate)) {
+				wg.Go(func() {
+					all, err := take(t.Context(), []*Bucket{narrow, account})
+					defer all.done()
+					if err != nil {
+						refused[which].Add(1)
+						return
+					}
+					all.sent()
+					served[which].Add(1)
+					time.Sleep(80 * time.Millisecond)
+				})
+			}
+		}
+		wg.Go(func() { call(0, flooded, 400) })
+		wg.Go(func() { call(1, other, 20) })
+		wg.Wait()
+		if refused[1].Load() > 0 || served[1].Load() < 100 {
+			t.Errorf("beside the flood: %d served, %d refused; want 100 and none", served[1].Load(), refused[1].Load())
+		}
+		if served[0].Load() < 5*25*9/10 || refused[0].Load() == 0 {
+			t.Errorf("the flood: %d served, %d refused", served[0].Load(), refused[0].Load())
+		}
+	})
+}

@@ -61,6 +61,9 @@ type Dialer struct {
 	// last is asked with the address that the kernel is about to be given, after
 	// the policy; nil but in tests, which must not connect to public addresses.
 	last func(netip.AddrPort) error
+	// via connects instead of the kernel, after the policy; nil but in tests whose clock
+	// is virtual, which a socket does not follow.
+	via func(context.Context, netip.AddrPort) (net.Conn, error)
 }
 
 // NewDialer makes a Dialer.
@@ -190,6 +193,9 @@ func (d *Dialer) connectOne(ctx context.Context, ap netip.AddrPort, left int, pr
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Until(until)/time.Duration(left))
 		defer cancel()
+	}
+	if d.via != nil {
+		return d.via(ctx, ap)
 	}
 	nd := net.Dialer{
 		FallbackDelay: -1,
