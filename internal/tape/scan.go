@@ -21,7 +21,7 @@ func (t *Tape) Parse(src []byte, lim Limits) error {
 	}
 	t.Src, t.Raw = src, true
 	if cap(t.Nodes) == 0 {
-		t.Nodes = make([]Node, 0, min(len(src)/16+8, 1<<12))
+		t.Nodes = make([]Node, 0, min(len(src)/typicalLen+8, 1<<12, lim.Nodes))
 	}
 	if err := t.scan(&lim); err != nil {
 		t.clear()
@@ -38,92 +38,145 @@ func skip(src []byte, i int) int {
 	return i
 }
 
-// scan is the tokeniser. While a container is open, its Next holds its parent's index.
+// The literals as their first four bytes.
+const (
+	wordTrue   = 't' | 'r'<<8 | 'u'<<16 | 'e'<<24
+	wordAlse   = 'a' | 'l'<<8 | 's'<<16 | 'e'<<24
+	wordNull   = 'n' | 'u'<<8 | 'l'<<16 | 'l'<<24
+	typicalLen = 16 // bytes of text for each node, reckoned with at first
+)
+
+// scan is the tokeniser: one function with everything in local variables, because a call
+// for every value costs as much as the value. While a container is open, its Next holds
+// its parent's index.
 func (t *Tape) scan(lim *Limits) error {
 	var (
 		src    = t.Src
-		nodes  = t.Nodes
-		i      int
+		nodes  = t.Nodes[:cap(t.Nodes)]
+		used   int // of nodes
 		open   = none
-		object bool
+		object bool // the open container is one
 		depth  int
-		node   Node
+		count  uint32 // of the open container
+		i      int
+		// The name of the value that comes next.
+		keyOff, keyEnd, hash uint32
+		flags                Flags
 	)
 value:
-	if i = skip(src, i); i >= len(src) {
+	if i < len(src) && src[i] <= ' ' {
+		i = skip(src, i)
+	}
+	if i >= len(src) {
 		return t.failed(i, "the text ends where a value should be")
 	}
-	node.Off = uint32(i)
-	switch c := src[i]; c {
-	case '"':
-		end, hash, ok := quoted(src, i+1)
-		_ = hash
-		node.Kind, node.Off = String, uint32(i+1)
-		if !ok {
-			var err error
-			if end, node.Count, err = t.escapedValue(i + 1); err != nil {
+	if used == len(nodes) {
+		if used >= lim.Nodes {
+			return t.failed(i, fmt.Sprintf("more than %d values", lim.Nodes))
+		}
+		nodes = grown(nodes, lim.Nodes)
+	}
+	{
+		n := &nodes[used]
+		n.KeyOff, n.KeyEnd, n.Hash, n.Flags = keyOff, keyEnd, hash, flags
+		n.Count = 0
+		n.Off = uint32(i)
+		used++
+		n.Next = uint32(used)
+		switch c := src[i]; c {
+		case '"':
+			end, ok := plain(src, i+1)
+			n.Kind, n.Off = String, uint32(i+1)
+			if !ok {
+				var err error
+				if end, n.Count, err = t.escapedValue(i + 1); err != nil {
+					return err
+				}
+				n.Flags |= Escaped
+			}
+			n.End = uint32(end)
+			i = end + 1
+		case '{', '[':
+			if depth++; depth > lim.Depth {
+				return t.failed(i, fmt.Sprintf("nested deeper than %d levels", lim.Depth))
+			}
+			if open != none {
+				nodes[open].Count = count
+			}
+			object, count = c == '{', 0
+			n.Kind, n.Next = Array, open
+			if object {
+				n.Kind = Object
+			}
+			open = uint32(used - 1)
+			if i++; i < len(src) && src[i] <= ' ' {
+				i = skip(src, i)
+			}
+			if i < len(src) && src[i] == c+2 {
+				goto closed
+			}
+			goto child
+		case 'n':
+			if i+4 > len(src) || word32(src[i:]) != wordNull {
+				return t.failed(i, "expected null")
+			}
+			i += 4
+			n.Kind, n.End = Null, uint32(i)
+		case 't':
+			if i+4 > len(src) || word32(src[i:]) != wordTrue {
+				return t.failed(i, "expected true")
+			}
+			i += 4
+			n.Kind, n.End = True, uint32(i)
+		case 'f':
+			if i+5 > len(src) || word32(src[i+1:]) != wordAlse {
+				return t.failed(i, "expected false")
+			}
+			i += 5
+			n.Kind, n.End = False, uint32(i)
+		case '1', '2', '3', '4', '5', '6', '7', '8', '9':
+			// Whole numbers of a few digits; number reads all others again.
+			n.Kind = Number
+			end := i + 1
+			for end < len(src) && src[end]-'0' <= 9 {
+				end++
+			}
+			if end-i <= 20 && end-i <= lim.Digits && (end == len(src) || src[end] <= ',' && src[end] != '+' || src[end] == '}' || src[end] == ']') {
+				n.End = uint32(end)
+				n.Flags |= Whole
+				i = end
+				break
+			}
+			fallthrough
+		case '-', '0':
+			end, whole, err := number(src, i, lim)
+			if err != nil {
 				return err
 			}
-			node.Flags |= Escaped
-		}
-		node.End = uint32(end)
-		i = end + 1
-	case '{', '[':
-		if depth++; depth > lim.Depth {
-			return t.failed(i, fmt.Sprintf("nested deeper than %d levels", lim.Depth))
-		}
-		node.Kind, node.Next = Array, open
-		object = c == '{'
-		if object {
-			node.Kind = Object
-		}
-		open = uint32(len(nodes))
-		nodes = append(nodes, node)
-		if i = skip(src, i+1); i < len(src) && src[i] == c+2 {
-			goto closed
-		}
-		goto child
-	case 't', 'f', 'n':
-		word := "true"
-		node.Kind = True
-		switch c {
-		case 'f':
-			word, node.Kind = "false", False
-		case 'n':
-			word, node.Kind = "null", Null
-		}
-		if len(src)-i < len(word) || string(src[i:i+len(word)]) != word {
-			return t.failed(i, "expected "+word)
-		}
-		i += len(word)
-		node.End = uint32(i)
-	default:
-		if c != '-' && (c < '0' || c > '9') {
+			n.Kind, n.End = Number, uint32(end)
+			if whole {
+				n.Flags |= Whole
+			}
+			i = end
+		default:
 			return t.failed(i, "expected a value")
 		}
-		end, whole, err := number(src, i, lim)
-		if err != nil {
-			return err
-		}
-		node.Kind, node.End = Number, uint32(end)
-		if whole {
-			node.Flags |= Whole
-		}
-		i = end
 	}
-	node.Next = uint32(len(nodes) + 1)
-	nodes = append(nodes, node)
 after:
-	i = skip(src, i)
+	if i < len(src) && src[i] <= ' ' {
+		i = skip(src, i)
+	}
 	if open == none {
-		t.Nodes = nodes
+		t.Nodes = nodes[:used]
 		if i < len(src) {
 			return t.failed(i, "something after the end of the value")
 		}
 		return nil
 	}
 	if i < len(src) && src[i] == ',' {
-		i = skip(src, i+1)
+		if i++; i < len(src) && src[i] <= ' ' {
+			i = skip(src, i)
+		}
 		goto child
 	}
 	if i >= len(src) || src[i] != nodes[open].Kind.closing() {
@@ -134,30 +187,30 @@ closed:
 		box := &nodes[open]
 		i++
 		box.End = uint32(i)
+		box.Count = count
 		parent := box.Next
-		box.Next = uint32(len(nodes))
-		if object {
-			t.Nodes = nodes
+		box.Next = uint32(used)
+		if object && count > 1 {
+			t.Nodes = nodes[:used]
 			if twin := t.twin(int(open)); twin >= 0 {
 				return t.repeated(twin)
 			}
 		}
-		open = parent
-		object = open != none && nodes[open].Kind == Object
 		depth--
+		open = parent
+		if object = false; open != none {
+			object, count = nodes[open].Kind == Object, nodes[open].Count
+		}
 		goto after
 	}
 child:
-	node = Node{}
-	if len(nodes) >= lim.Nodes {
-		return t.failed(i, fmt.Sprintf("more than %d values", lim.Nodes))
-	}
-	if nodes[open].Count++; nodes[open].Count > uint32(lim.Elements) {
+	if count++; count > uint32(lim.Elements) {
 		if object {
 			return t.failed(i, fmt.Sprintf("an object of more than %d names", lim.Elements))
 		}
 		return t.failed(i, fmt.Sprintf("an array of more than %d elements", lim.Elements))
 	}
+	keyOff, keyEnd, hash, flags = 0, 0, 0, 0
 	if !object {
 		goto value
 	}
@@ -165,22 +218,33 @@ child:
 		return t.failed(i, "expected a name in quotes")
 	}
 	{
-		end, hash, ok := quoted(src, i+1)
-		node.KeyOff, node.KeyEnd = uint32(i+1), uint32(end)
+		end, h, ok := quoted(src, i+1)
+		keyOff, keyEnd, hash = uint32(i+1), uint32(end), h
 		if !ok {
+			n := Node{KeyOff: keyOff}
 			var err error
-			if end, err = t.escapedKey(&node); err != nil {
+			if end, err = t.escapedKey(&n); err != nil {
 				return err
 			}
-			hash = Hash(t.arena[node.KeyOff:node.KeyEnd])
+			keyOff, keyEnd, flags = n.KeyOff, n.KeyEnd, KeyEscaped
+			hash = Hash(t.arena[keyOff:keyEnd])
 		}
-		node.Hash = hash
-		if i = skip(src, end+1); i >= len(src) || src[i] != ':' {
-			return t.failed(i, "expected :")
+		i = end + 1
+		if i >= len(src) || src[i] != ':' {
+			if i = skip(src, i); i >= len(src) || src[i] != ':' {
+				return t.failed(i, "expected :")
+			}
 		}
 		i++
 		goto value
 	}
+}
+
+// grown is nodes with room for more, and never for more than most.
+func grown(nodes []Node, most int) []Node {
+	bigger := make([]Node, min(max(2*len(nodes), 64), most))
+	copy(bigger, nodes)
+	return bigger
 }
 
 func (k Kind) closing() byte {

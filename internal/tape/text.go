@@ -42,11 +42,37 @@ func quoted(src []byte, i int) (end int, hash uint32, ok bool) {
 	return i, finish(h, i-start), true
 }
 
+// plain is quoted without the hash, for values.
+func plain(src []byte, i int) (end int, ok bool) {
+	start, seen := i, uint64(0)
+	for {
+		w := load(src, i)
+		stop := (((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones) | (w - 0x20*ones)) & ^w & highs
+		if stop == 0 {
+			seen |= w
+			i += 8
+			continue
+		}
+		n := bits.TrailingZeros64(stop) &^ 7
+		seen |= w & (1<<n - 1)
+		i += n >> 3
+		break
+	}
+	if i >= len(src) || src[i] != '"' || seen&highs != 0 && !utf8.Valid(src[start:i]) {
+		return i, false
+	}
+	return i, true
+}
+
 // load reads eight bytes, zeros behind the end.
 func load(src []byte, i int) uint64 {
 	if i+8 <= len(src) {
 		return binary.LittleEndian.Uint64(src[i:])
 	}
+	return loadTail(src, i)
+}
+
+func loadTail(src []byte, i int) uint64 {
 	var w uint64
 	for j := i; j < len(src); j++ {
 		w |= uint64(src[j]) << (8 * (j - i))
