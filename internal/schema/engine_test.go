@@ -62,7 +62,7 @@ func TestSuite(t *testing.T) {
 	if len(files) < 40 {
 		t.Fatalf("%d files", len(files))
 	}
-	cases := 0
+	cases, vague := 0, 0
 	for _, file := range files {
 		for _, g := range readSuite(t, file) {
 			c := NewCompiler(parse(t, string(g.Schema)), "https://schemas.example/root.json", Config{Documents: remotes(t)})
@@ -82,12 +82,23 @@ func TestSuite(t *testing.T) {
 				if tt.Valid {
 					want = Valid
 				}
-				if got := m.Check(parse(t, string(tt.Data)), 0, id, Strict); got != want {
+				got := m.Check(parse(t, string(tt.Data)), 0, id, Strict)
+				if got != want {
 					t.Errorf("%s: %s: %s: %s is %v, want %v", filepath.Base(file), g.Description, tt.Description, tt.Data, got, want)
+				}
+				faults := m.Explain(Everything(), 20)
+				if (len(faults) == 0) != tt.Valid {
+					t.Errorf("%s: %s: %s: %s has %d faults", filepath.Base(file), g.Description, tt.Description, tt.Data, len(faults))
+				}
+				for _, f := range faults {
+					if f.Rule == "schema" {
+						vague++
+						t.Logf("%s: %s: %s: %s", filepath.Base(file), g.Description, tt.Description, tt.Data)
+					}
 				}
 			}
 			m.Put()
 		}
 	}
-	t.Logf("%d cases", cases)
+	t.Logf("%d cases, %d told vaguely", cases, vague)
 }
