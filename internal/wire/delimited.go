@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 
+	"sallyport/internal/schema"
 	"sallyport/internal/tape"
 )
 
@@ -14,7 +15,7 @@ type delimited struct {
 }
 
 // read adds one value; fault says in words why it cannot.
-func (d *delimited) read(text []byte, s Shape) (fault string) {
+func (d *delimited) read(text []byte, s *view) (fault string) {
 	switch d.style {
 	case Label, LabelExploded:
 		if len(text) == 0 || text[0] != '.' {
@@ -27,15 +28,16 @@ func (d *delimited) read(text []byte, s Shape) (fault string) {
 	return d.value(text, s)
 }
 
-func (d *delimited) value(text []byte, s Shape) (fault string) {
+func (d *delimited) value(text []byte, s *view) (fault string) {
 	switch {
 	case isWhole(s, text):
 		addScalar(d.b, text, s)
-	case s.Types()&Array != 0:
+	case s.may(schema.Array):
 		d.b.BeginArray()
 		i := 0
 		for word := range bytes.SplitSeq(text, []byte{d.style.item()}) {
-			addScalar(d.b, word, s.Item(i))
+			item := s.item(i)
+			addScalar(d.b, word, &item)
 			i++
 		}
 		d.b.End()
@@ -48,7 +50,7 @@ func (d *delimited) value(text []byte, s Shape) (fault string) {
 }
 
 // object reads R=1,G=2.
-func (d *delimited) object(text []byte, s Shape) (fault string) {
+func (d *delimited) object(text []byte, s *view) (fault string) {
 	d.b.BeginObject()
 	for word := range bytes.SplitSeq(text, []byte{d.style.item()}) {
 		name, value, ok := bytes.Cut(word, []byte("="))
@@ -62,7 +64,7 @@ func (d *delimited) object(text []byte, s Shape) (fault string) {
 }
 
 // flatObject reads R,1,G,2.
-func (d *delimited) flatObject(text []byte, s Shape) (fault string) {
+func (d *delimited) flatObject(text []byte, s *view) (fault string) {
 	d.b.BeginObject()
 	var name []byte
 	i := 0
@@ -83,19 +85,19 @@ func (d *delimited) flatObject(text []byte, s Shape) (fault string) {
 	return ""
 }
 
-func (d *delimited) member(name, value []byte, s Shape) {
-	kid, _, _ := s.Member(name)
+func (d *delimited) member(name, value []byte, s *view) {
+	kid, _ := s.member(name)
 	d.b.Key(name)
-	addScalar(d.b, value, kid)
+	addScalar(d.b, value, &kid)
 }
 
 // matrix reads ;a=x,y, ;a=x;a=y and ;R=1;G=2.
-func (d *delimited) matrix(text []byte, s Shape) (fault string) {
+func (d *delimited) matrix(text []byte, s *view) (fault string) {
 	if len(text) == 0 || text[0] != ';' {
 		return "does not begin with a semicolon, as style matrix does"
 	}
 	text = text[1:]
-	if d.style == MatrixExploded && s.Types()&(Array|Object) == Object && s.Types()&String == 0 {
+	if d.style == MatrixExploded && s.may(schema.Object) && !s.may(schema.Array|schema.String) {
 		return d.object(text, s)
 	}
 	only, named := d.cutName(text)
@@ -107,7 +109,7 @@ func (d *delimited) matrix(text []byte, s Shape) (fault string) {
 			return "has a semicolon"
 		}
 		return d.value(only, s)
-	case s.Types()&Array == 0:
+	case !s.may(schema.Array):
 		return "has a semicolon"
 	}
 	d.b.BeginArray()
@@ -117,7 +119,8 @@ func (d *delimited) matrix(text []byte, s Shape) (fault string) {
 		if !named {
 			return "does not name every element, as style matrix does"
 		}
-		addScalar(d.b, value, s.Item(i))
+		item := s.item(i)
+		addScalar(d.b, value, &item)
 		i++
 	}
 	d.b.End()

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sallyport/internal/problem"
+	"sallyport/internal/schema"
 	"sallyport/internal/tape"
 )
 
@@ -24,16 +25,25 @@ const orderSchema = `{"type":"object","required":["amount"],"properties":{
 	"lines":{"type":"array","items":{"type":"object","properties":{"quantity":{"type":"integer"},"price":{"type":"object","properties":{"unit":{"type":"integer"}}}}}},
 	"nested":{"type":"array","items":{"type":"array","items":{"type":"integer"}}}}}`
 
-func schemaOf(t testing.TB, text string) Shape {
+func schemaOf(t testing.TB, text string) schema.Shape {
 	t.Helper()
 	var doc tape.Tape
 	if err := doc.Parse([]byte(text), tape.Limits{}); err != nil {
 		t.Fatal(err)
 	}
-	return shapeAt(&doc, 0)
+	c := schema.NewCompiler(&doc, "", schema.Config{Dialect: schema.OpenAPI31})
+	id, err := c.Compile(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := c.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Shape(id)
 }
 
-func readForm(r *Reader, t *tape.Tape, body string, style Style, s Shape) error {
+func readForm(r *Reader, t *tape.Tape, body string, style Style, s schema.Shape) error {
 	var b tape.Builder
 	b.Start(t, tape.Limits{})
 	if err := r.Form(&b, []byte(body), style, s); err != nil {

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 
+	"sallyport/internal/schema"
 	"sallyport/internal/tape"
 )
 
@@ -84,7 +85,8 @@ func (w *Writer) single(node int, p *Param, in In) {
 	case MatrixExploded:
 		d.raw(";")
 	}
-	d.value(node, p.Shape)
+	v := viewOf(p.Shape)
+	d.value(node, &v)
 	if in == InPath && len(w.misfits) == 0 && !pathValue(w.out[start:]) {
 		w.misfit(node, pathFound, pathWant)
 	}
@@ -130,7 +132,7 @@ func (d *joiner) between() {
 	}
 }
 
-func (d *joiner) value(node int, s Shape) {
+func (d *joiner) value(node int, s *view) {
 	switch d.w.t.Nodes[node].Kind {
 	case tape.Array:
 		d.array(node, s)
@@ -142,7 +144,7 @@ func (d *joiner) value(node int, s Shape) {
 }
 
 // scalar writes one value that stands alone.
-func (d *joiner) scalar(node int, s Shape) {
+func (d *joiner) scalar(node int, s *view) {
 	text := d.w.t.Text(node)
 	switch {
 	case d.w.t.Nodes[node].Kind == tape.Null:
@@ -180,13 +182,13 @@ func (d *joiner) fits(node int, text []byte) bool {
 	return false
 }
 
-func (d *joiner) array(node int, s Shape) {
+func (d *joiner) array(node int, s *view) {
 	n := &d.w.t.Nodes[node]
 	switch {
 	case n.Count == 0:
 		d.w.misfit(node, "an empty array", "at least one element")
 		return
-	case s.Types()&Array == 0 || isWhole(s, d.joined(node)):
+	case !s.may(schema.Array) || isWhole(s, d.joined(node)):
 		d.w.misfit(node, "an array, which would be read as a plain value", "a plain value")
 		return
 	}
@@ -233,10 +235,9 @@ func (d *joiner) element(node int) bool {
 }
 
 // object writes R,1,G,2 or R=1,G=2.
-func (d *joiner) object(node int, s Shape) {
+func (d *joiner) object(node int, s *view) {
 	n := &d.w.t.Nodes[node]
-	types := s.Types()
-	if n.Count == 0 || types&Object == 0 || types&(Array|String) != 0 {
+	if n.Count == 0 || !s.may(schema.Object) || s.may(schema.Array|schema.String) {
 		d.w.misfit(node, "null or a structure", "a plain value")
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"sallyport/internal/problem"
+	"sallyport/internal/schema"
 	"sallyport/internal/tape"
 )
 
@@ -35,14 +36,14 @@ type Field struct {
 
 // Multipart is how a body's fields are written. It is read-only.
 type Multipart struct {
-	shape  Shape
+	shape  view
 	fields map[string]Field
 }
 
 // NewMultipart prepares the fields of a body that has shape s. A member without a Field is
 // written as text if it can be text, repeated if it is an array, and as JSON otherwise.
-func NewMultipart(s Shape, fields []Field) (*Multipart, error) {
-	m := &Multipart{shape: s, fields: map[string]Field{}}
+func NewMultipart(s schema.Shape, fields []Field) (*Multipart, error) {
+	m := &Multipart{shape: viewOf(s), fields: map[string]Field{}}
 	for _, f := range fields {
 		if f.Style != Repeat && f.Style != Brackets && f.Style != JSON {
 			return nil, fmt.Errorf("the field %s of a multipart body has a style that such bodies do not have", f.Name)
@@ -59,22 +60,18 @@ func (m *Multipart) field(name string) Field {
 	if f, ok := m.fields[name]; ok {
 		return f
 	}
-	kid, _, _ := m.shape.Member([]byte(name))
+	kid, _ := m.shape.member([]byte(name))
 	f := Field{Name: name, Style: Repeat}
-	if structured(kid) {
+	if kid.structured() {
 		f.Style = JSON
 	}
 	return f
 }
 
-// structured reports whether a value of that shape is an object only.
-func structured(s Shape) bool {
-	return !s.IsAny() && s.Types()&Object != 0 && s.Types()&(Array|String|Number|Integer|Boolean) == 0
-}
-
 // asJSON reports whether one value of a field is written as JSON.
-func (f Field) asJSON(s Shape) bool {
-	return f.Style == JSON || f.Style == Repeat && !f.File && s.Types()&Array != 0 && structured(s.Item(0))
+func (f Field) asJSON(s *view) bool {
+	item := s.item(0)
+	return f.Style == JSON || f.Style == Repeat && !f.File && s.may(schema.Array) && item.structured()
 }
 
 // File is what a file part says beside its bytes.
@@ -131,10 +128,10 @@ func (r *Reader) Multipart(b *tape.Builder, body []byte, boundary string, m *Mul
 	b.BeginObject()
 	for k := r.places[0].kids; k != 0; k = r.places[k].next {
 		name := r.nameOf(k)
-		kid, _, _ := m.shape.Member(name)
+		kid, _ := m.shape.member(name)
 		r.style = m.field(string(name)).Style
 		b.Key(name)
-		if err := r.read(b, k, kid); err != nil {
+		if err := r.read(b, k, &kid); err != nil {
 			return nil, err
 		}
 	}
@@ -157,8 +154,8 @@ func (r *Reader) addPart(p *part, m *Multipart, files []File) ([]File, error) {
 		return nil, err
 	}
 	shown := tape.ShowName(p.name)
-	kid, _, _ := m.shape.Member([]byte(f.Name))
-	if fault := f.refuses(p, kid); fault != "" {
+	kid, _ := m.shape.member([]byte(f.Name))
+	if fault := f.refuses(p, &kid); fault != "" {
 		return nil, refuse(r.code, "the part %s %s", shown, fault)
 	}
 	text, kind := span{}, textValue
@@ -168,7 +165,7 @@ func (r *Reader) addPart(p *part, m *Multipart, files []File) ([]File, error) {
 		r.text = base64.StdEncoding.AppendEncode(r.text, p.content)
 		text = span{uint32(from), uint32(len(r.text))}
 		kind = fileValue
-	case f.asJSON(kid):
+	case f.asJSON(&kid):
 		text, kind = r.keep(p.content), jsonValue
 	default:
 		text = r.keep(p.content)
@@ -201,7 +198,7 @@ func (r *Reader) partPlace(key span, f *Field, m *Multipart) (int32, error) {
 }
 
 // refuses says in words why a part is not one of the field.
-func (f Field) refuses(p *part, s Shape) string {
+func (f Field) refuses(p *part, s *view) string {
 	media, params, err := "", map[string]string(nil), error(nil)
 	if p.media != "" {
 		media, params, err = mime.ParseMediaType(p.media)

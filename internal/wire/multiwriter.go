@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sallyport/internal/schema"
 	"sallyport/internal/tape"
 )
 
@@ -73,7 +74,7 @@ func (w *Writer) parts(node int, m *Multipart, files []File) (parts []written) {
 		w.misfit(node, w.t.Nodes[node].Kind.String(), "an object: a multipart body is one")
 		return nil
 	}
-	for _, member := range w.ordered(node, m.shape) {
+	for _, member := range w.ordered(node, &m.shape) {
 		name := string(w.t.Key(member.node))
 		if !partName(name) {
 			w.misfit(member.node, "a name that is empty or has quotes, backslashes or control characters", "a name that a multipart body can carry")
@@ -85,7 +86,7 @@ func (w *Writer) parts(node int, m *Multipart, files []File) (parts []written) {
 			continue
 		}
 		p := partWriter{w: w, field: f, files: files, parts: parts}
-		p.member(member.node, member.kid)
+		p.member(member.node, &member.kid)
 		parts = p.parts
 	}
 	w.members = w.members[:0]
@@ -108,14 +109,14 @@ type partWriter struct {
 	index int
 }
 
-func (p *partWriter) member(node int, s Shape) {
+func (p *partWriter) member(node int, s *view) {
 	n := &p.w.t.Nodes[node]
 	array := n.Kind == tape.Array
 	switch {
 	case p.field.Style == JSON && !p.field.File:
 		p.add(p.field.Name, "application/json", p.w.t.AppendJSON(nil, node))
 	case array && p.field.Style == Repeat:
-		if s.Types()&Array == 0 || n.Count == 0 || n.Count == 1 && !p.field.File && !p.field.asJSON(s) && p.w.readsWhole(node+1, s) {
+		if !s.may(schema.Array) || n.Count == 0 || n.Count == 1 && !p.field.File && !p.field.asJSON(s) && p.w.readsWhole(node+1, s) {
 			p.w.misfit(node, "an array that is empty, or would be read as a plain value", "a plain value, or nothing at all")
 			return
 		}
@@ -124,7 +125,7 @@ func (p *partWriter) member(node int, s Shape) {
 				p.add(p.field.Name, "application/json", p.w.t.AppendJSON(nil, c))
 				continue
 			}
-			p.text(p.field.Name, c, Shape{})
+			p.text(p.field.Name, c, &view{})
 		}
 	case p.field.Style == Brackets:
 		p.brackets(p.field.Name, node, s)
@@ -134,17 +135,18 @@ func (p *partWriter) member(node int, s Shape) {
 }
 
 // brackets writes a[b] and a[0], as in forms.
-func (p *partWriter) brackets(name string, node int, s Shape) {
+func (p *partWriter) brackets(name string, node int, s *view) {
 	n := &p.w.t.Nodes[node]
 	switch {
 	case n.Kind < tape.Array:
 		p.text(name, node, s)
-	case n.Count == 0 || n.Kind == tape.Array && s.Types()&Array == 0,
-		n.Kind == tape.Object && s.Types()&Array != 0 && (s.Types()&Object == 0 || p.w.allIndexes(node)):
+	case n.Count == 0 || n.Kind == tape.Array && !s.may(schema.Array),
+		n.Kind == tape.Object && s.may(schema.Array) && (!s.may(schema.Object) || p.w.allIndexes(node)):
 		p.w.misfit(node, "a structure that would be read as something else", "a value that a form can carry")
 	case n.Kind == tape.Array:
 		for c, i := node+1, 0; c < int(n.Next); c, i = int(p.w.t.Nodes[c].Next), i+1 {
-			p.brackets(name+"["+strconv.Itoa(i)+"]", c, s.Item(i))
+			item := s.item(i)
+			p.brackets(name+"["+strconv.Itoa(i)+"]", c, &item)
 		}
 	default:
 		from := len(p.w.members)
@@ -154,14 +156,14 @@ func (p *partWriter) brackets(name string, node int, s Shape) {
 				p.w.misfit(m.node, "a name that is empty or has brackets or quotes", "a name that a multipart body can carry")
 				continue
 			}
-			p.brackets(name+"["+key+"]", m.node, m.kid)
+			p.brackets(name+"["+key+"]", m.node, &m.kid)
 		}
 		p.w.members = p.w.members[:from]
 	}
 }
 
 // text writes a scalar, or a file's bytes.
-func (p *partWriter) text(name string, node int, s Shape) {
+func (p *partWriter) text(name string, node int, s *view) {
 	kind, text := p.w.t.Nodes[node].Kind, p.w.t.Text(node)
 	switch {
 	case kind == tape.Null || kind >= tape.Array:
@@ -172,7 +174,7 @@ func (p *partWriter) text(name string, node int, s Shape) {
 		p.file(name, node, text)
 	case bytes.IndexByte(text, 0) >= 0:
 		p.w.misfit(node, "a NUL character", "text without NUL")
-	case p.field.Style == Repeat && s.Types()&Array != 0 && !isWhole(s, text):
+	case p.field.Style == Repeat && s.may(schema.Array) && !isWhole(s, text):
 		p.w.misfit(node, "a plain value, which would be read as an array of one", "an array")
 	default:
 		p.add(name, "", text)
@@ -194,8 +196,8 @@ func (p *partWriter) file(name string, node int, text []byte) {
 	switch in := (part{isFile: true, filename: file.Name, media: file.Type, content: content}); {
 	case err != nil:
 		p.w.misfit(node, "text that is not base64", "the file's bytes in base64 (RFC 4648 §4)")
-	case p.field.refuses(&in, Shape{}) != "" || !filename(file.Name) || !headerLine(file.Type):
-		p.w.misfit(node, "a file that "+p.field.refuses(&in, Shape{}), "a file that the contract takes")
+	case p.field.refuses(&in, &view{}) != "" || !filename(file.Name) || !headerLine(file.Type):
+		p.w.misfit(node, "a file that "+p.field.refuses(&in, &view{}), "a file that the contract takes")
 	default:
 		if file.Type == "" {
 			file.Type = "application/octet-stream"

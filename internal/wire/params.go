@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport/internal/problem"
+	"sallyport/internal/schema"
 	"sallyport/internal/tape"
 )
 
@@ -15,7 +16,7 @@ type Param struct {
 	Name  string // its name in the tape
 	Wire  string // its name on the wire
 	Style Style
-	Shape Shape
+	Shape schema.Shape
 }
 
 // Params are the parameters of an operation in one location. It is read-only.
@@ -37,13 +38,11 @@ func NewParams(list []Param) (*Params, error) {
 	ps := &Params{list: slices.Clone(list), byWire: map[string]target{}, rest: -1}
 	for i := range ps.list {
 		p := &ps.list[i]
-		if spread := p.Style == Repeat && p.Shape.Types()&Object != 0; spread {
-			if err := ps.spread(i); err != nil {
+		if v := viewOf(p.Shape); p.Style == Repeat && v.structured() {
+			if err := ps.spread(i, &v); err != nil {
 				return nil, err
 			}
-			if p.Shape.Types() == Object {
-				continue
-			}
+			continue
 		}
 		if err := ps.add(p.Wire, target{param: i}); err != nil {
 			return nil, err
@@ -61,14 +60,13 @@ func (ps *Params) add(wire string, t target) error {
 }
 
 // spread enters the members of an exploded object, which stand beside the other parameters.
-func (ps *Params) spread(i int) error {
-	s := ps.list[i].Shape
+func (ps *Params) spread(i int, s *view) error {
 	for _, name := range s.Names() {
 		if err := ps.add(name, target{i, true}); err != nil {
 			return err
 		}
 	}
-	if !s.Open() {
+	if other, _ := s.Member([]byte{0}); !other.Known() {
 		return nil
 	}
 	if ps.rest >= 0 {
@@ -139,7 +137,8 @@ func (r *Reader) members(b *tape.Builder, ps *Params) (unknown []string, err err
 		}
 		b.KeyString(p.Name)
 		r.style = p.Style
-		if err := r.read(b, k, p.Shape); err != nil {
+		v := viewOf(p.Shape)
+		if err := r.read(b, k, &v); err != nil {
 			return unknown, err
 		}
 	}
@@ -224,7 +223,8 @@ func (r *Reader) single(b *tape.Builder, p *Param, text []byte) error {
 		return r.blame(b)
 	}
 	d := delimited{style: p.Style, wire: p.Wire, b: b}
-	if fault := d.read(text, p.Shape); fault != "" {
+	v := viewOf(p.Shape)
+	if fault := d.read(text, &v); fault != "" {
 		return refuse(r.code, "%s %s", p.Name, fault)
 	}
 	return r.blame(b)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"sallyport/internal/problem"
+	"sallyport/internal/schema"
 	"sallyport/internal/tape"
 )
 
@@ -38,7 +39,7 @@ func (r *Reader) start(code problem.Code, style Style) {
 // Style is Brackets or Repeat. The members stand in the order in which the form names them;
 // those that s does not know are there as well. The error is a *problem.Error of code
 // bad_body, or what b said.
-func (r *Reader) Form(b *tape.Builder, body []byte, style Style, s Shape) error {
+func (r *Reader) Form(b *tape.Builder, body []byte, style Style, s schema.Shape) error {
 	r.start(problem.BadBody, style)
 	if err := r.split(body); err != nil {
 		return err
@@ -52,7 +53,8 @@ func (r *Reader) Form(b *tape.Builder, body []byte, style Style, s Shape) error 
 			return r.twoWays(p.key)
 		}
 	}
-	if err := r.object(b, 0, s); err != nil {
+	v := viewOf(s)
+	if err := r.object(b, 0, &v); err != nil {
 		return err
 	}
 	return r.blame(b)
@@ -129,7 +131,7 @@ func (r *Reader) twoWays(key span) error {
 }
 
 // read adds what stands at place k.
-func (r *Reader) read(b *tape.Builder, k int32, s Shape) error {
+func (r *Reader) read(b *tape.Builder, k int32, s *view) error {
 	p := &r.places[k]
 	if p.count > 0 {
 		return r.structure(b, k, s)
@@ -138,7 +140,7 @@ func (r *Reader) read(b *tape.Builder, k int32, s Shape) error {
 	switch {
 	case r.style == JSON && p.values == 1 && r.values[p.first].kind != fileValue:
 		return r.readJSON(b, r.where(k), text)
-	case r.style == Repeat && s.Types()&Array != 0 && (p.values > 1 || r.values[p.first].kind != textValue || !isWhole(s, text)):
+	case r.style == Repeat && s.may(schema.Array) && (p.values > 1 || r.values[p.first].kind != textValue || !isWhole(s, text)):
 		return r.list(b, k, s)
 	case p.values > 1:
 		where := r.where(k)
@@ -155,7 +157,7 @@ func (r *Reader) read(b *tape.Builder, k int32, s Shape) error {
 }
 
 // addText adds the text of a value.
-func (r *Reader) addText(b *tape.Builder, v int32, s Shape) {
+func (r *Reader) addText(b *tape.Builder, v int32, s *view) {
 	if r.values[v].kind == fileValue {
 		b.Bytes(r.textOf(v))
 		return
@@ -169,7 +171,7 @@ func (r *Reader) textOf(v int32) []byte {
 }
 
 // list reads all values at a place as elements.
-func (r *Reader) list(b *tape.Builder, k int32, s Shape) error {
+func (r *Reader) list(b *tape.Builder, k int32, s *view) error {
 	b.BeginArray()
 	v := r.places[k].first
 	for i := range int(r.places[k].values) {
@@ -178,7 +180,8 @@ func (r *Reader) list(b *tape.Builder, k int32, s Shape) error {
 				return err
 			}
 		} else {
-			r.addText(b, v, s.Item(i))
+			item := s.item(i)
+			r.addText(b, v, &item)
 		}
 		v = r.values[v].next
 	}
@@ -187,7 +190,7 @@ func (r *Reader) list(b *tape.Builder, k int32, s Shape) error {
 }
 
 // structure reads what is below a place: an array written a[]= or a[0]=, or an object.
-func (r *Reader) structure(b *tape.Builder, k int32, s Shape) error {
+func (r *Reader) structure(b *tape.Builder, k int32, s *view) error {
 	if appended := r.appended(k); appended != 0 {
 		where := r.where(k)
 		switch {
@@ -199,8 +202,7 @@ func (r *Reader) structure(b *tape.Builder, k int32, s Shape) error {
 		}
 		return r.list(b, appended, s)
 	}
-	types := s.Types()
-	if types&Array == 0 || types&Object != 0 && !r.allIndexes(k) {
+	if !s.may(schema.Array) || s.may(schema.Object) && !r.allIndexes(k) {
 		return r.object(b, k, s)
 	}
 	return r.array(b, k, s)
@@ -225,7 +227,7 @@ func (r *Reader) allIndexes(k int32) bool {
 	return true
 }
 
-func (r *Reader) array(b *tape.Builder, k int32, s Shape) error {
+func (r *Reader) array(b *tape.Builder, k int32, s *view) error {
 	count, from := int(r.places[k].count), len(r.slots)
 	for range count {
 		r.slots = append(r.slots, 0)
@@ -243,7 +245,8 @@ func (r *Reader) array(b *tape.Builder, k int32, s Shape) error {
 			return problem.New(r.code, "%s has %d elements but none at [%d]", r.where(k), count, i).
 				WithHint("write the indexes 0, 1, 2, … without gaps")
 		}
-		if err := r.read(b, kid, s.Item(i)); err != nil {
+		item := s.item(i)
+		if err := r.read(b, kid, &item); err != nil {
 			return err
 		}
 	}
@@ -252,13 +255,13 @@ func (r *Reader) array(b *tape.Builder, k int32, s Shape) error {
 	return nil
 }
 
-func (r *Reader) object(b *tape.Builder, k int32, s Shape) error {
+func (r *Reader) object(b *tape.Builder, k int32, s *view) error {
 	b.BeginObject()
 	for kid := r.places[k].kids; kid != 0; kid = r.places[kid].next {
 		name := r.nameOf(kid)
-		below, _, _ := s.Member(name)
+		below, _ := s.member(name)
 		b.Key(name)
-		if err := r.read(b, kid, below); err != nil {
+		if err := r.read(b, kid, &below); err != nil {
 			return err
 		}
 	}
@@ -278,7 +281,7 @@ func (r *Reader) readJSON(b *tape.Builder, where string, text []byte) error {
 // addScalar reads text as the type that s wants. A string stays a string where s takes that
 // string; else it becomes true, false or a number if it is written exactly so; else it stays
 // a string, and the check will refuse it.
-func addScalar(b *tape.Builder, text []byte, s Shape) {
+func addScalar(b *tape.Builder, text []byte, s *view) {
 	switch scalarKind(text, s) {
 	case tape.True:
 		b.Bool(true)
@@ -291,12 +294,11 @@ func addScalar(b *tape.Builder, text []byte, s Shape) {
 	}
 }
 
-func scalarKind(text []byte, s Shape) tape.Kind {
-	types := s.Types()
-	if types&(Number|Integer|Boolean) == 0 || s.IsAny() || types&String != 0 && s.FitsText(text) {
+func scalarKind(text []byte, s *view) tape.Kind {
+	if !s.may(schema.Number|schema.Boolean) || s.takes(text) {
 		return tape.String
 	}
-	if types&Boolean != 0 {
+	if s.may(schema.Boolean) {
 		switch string(text) {
 		case "true":
 			return tape.True
@@ -304,12 +306,12 @@ func scalarKind(text []byte, s Shape) tape.Kind {
 			return tape.False
 		}
 	}
-	if types&(Number|Integer) != 0 {
+	if s.may(schema.Number) {
 		switch shapeOf(text) {
 		case plainInteger:
 			return tape.Number
 		case otherNumber:
-			if types&Number != 0 {
+			if s.may(schema.Fraction) {
 				return tape.Number
 			}
 		}
@@ -319,7 +321,6 @@ func scalarKind(text []byte, s Shape) tape.Kind {
 
 // isWhole reports whether text that could be a list is one value: where s takes it as a
 // string, it is that string.
-func isWhole(s Shape, text []byte) bool {
-	types := s.Types()
-	return types&(Array|Object) == 0 || s.IsAny() || types&String != 0 && s.FitsText(text)
+func isWhole(s *view, text []byte) bool {
+	return !s.may(schema.Array|schema.Object) || s.takes(text)
 }

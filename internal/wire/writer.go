@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"sallyport/internal/problem"
+	"sallyport/internal/schema"
 	"sallyport/internal/tape"
 )
 
@@ -39,7 +40,7 @@ type Writer struct {
 type member struct {
 	node int
 	rank int // in the order of the contract
-	kid  Shape
+	kid  view
 }
 
 func (w *Writer) start(dst []byte, t *tape.Tape, style Style, check bool) {
@@ -70,20 +71,22 @@ func (w *Writer) found() []Misfit {
 // Form appends object node as a body of type application/x-www-form-urlencoded: members in
 // the order of s, then others by name; arrays with indexes, or repeated. The error is a
 // *problem.Error of code contract_violation, and nothing is appended then.
-func (w *Writer) Form(dst []byte, t *tape.Tape, node int, style Style, s Shape) ([]byte, error) {
+func (w *Writer) Form(dst []byte, t *tape.Tape, node int, style Style, s schema.Shape) ([]byte, error) {
 	w.start(dst, t, style, false)
-	w.form(node, s)
+	v := viewOf(s)
+	w.form(node, &v)
 	return w.end(dst)
 }
 
 // FormMisfits lists what Form would refuse: at most 20, valid until the Writer's next use.
-func (w *Writer) FormMisfits(t *tape.Tape, node int, style Style, s Shape) []Misfit {
+func (w *Writer) FormMisfits(t *tape.Tape, node int, style Style, s schema.Shape) []Misfit {
 	w.start(nil, t, style, true)
-	w.form(node, s)
+	v := viewOf(s)
+	w.form(node, &v)
 	return w.found()
 }
 
-func (w *Writer) form(node int, s Shape) {
+func (w *Writer) form(node int, s *view) {
 	if w.t.Nodes[node].Kind != tape.Object {
 		w.misfit(node, w.t.Nodes[node].Kind.String(), "an object: a form is one")
 		return
@@ -97,7 +100,7 @@ func (w *Writer) form(node int, s Shape) {
 			w.misfit(m.node, "a name with a NUL character", "a name that a form can carry")
 		default:
 			w.key = append(w.key[:0], name...)
-			w.value(m.node, m.kid)
+			w.value(m.node, &m.kid)
 		}
 	}
 	w.members = w.members[:0]
@@ -120,26 +123,26 @@ func (w *Writer) QueryMisfits(t *tape.Tape, node int, p *Param) []Misfit {
 func (w *Writer) query(node int, p *Param) {
 	w.first = len(w.out) == 0
 	w.key = append(w.key[:0], p.Wire...)
-	n := &w.t.Nodes[node]
+	n, v := &w.t.Nodes[node], viewOf(p.Shape)
 	switch {
 	case p.Style == JSON:
 		w.pairStart()
 		if !w.check {
 			w.out = appendEscaped(w.out, w.t.AppendJSON(nil, node))
 		}
-	case p.Style == Repeat && n.Kind == tape.Object && p.Shape.Types()&Object != 0:
-		w.spread(node, p.Shape)
+	case p.Style == Repeat && n.Kind == tape.Object && v.structured():
+		w.spread(node, &v)
 	case p.Style == Brackets || p.Style == Repeat:
-		w.value(node, p.Shape)
+		w.value(node, &v)
 	default:
 		d := joiner{w: w, style: p.Style, wire: p.Wire, escape: true}
 		w.pairStart()
-		d.value(node, p.Shape)
+		d.value(node, &v)
 	}
 }
 
 // spread writes an object's members beside the other parameters.
-func (w *Writer) spread(node int, s Shape) {
+func (w *Writer) spread(node int, s *view) {
 	if w.t.Nodes[node].Count == 0 {
 		w.misfit(node, "an empty object", "at least one member")
 	}
@@ -150,7 +153,7 @@ func (w *Writer) spread(node int, s Shape) {
 			continue
 		}
 		w.key = append(w.key[:0], name...)
-		w.value(m.node, m.kid)
+		w.value(m.node, &m.kid)
 	}
 	w.members = w.members[:0]
 }
@@ -163,14 +166,15 @@ func (w *Writer) misfit(node int, found, want string) {
 
 // ordered lists the members of an object: those that s lists in its order, then the others
 // by name. The caller takes them off w.members when it is done.
-func (w *Writer) ordered(node int, s Shape) []member {
+func (w *Writer) ordered(node int, s *view) []member {
 	from := len(w.members)
 	end := int(w.t.Nodes[node].Next)
 	sorted := true
 	for c := node + 1; c < end; c = int(w.t.Nodes[c].Next) {
-		kid, rank, listed := s.Member(w.t.Key(c))
-		if !listed {
-			rank = 1 << 30
+		kid, listed := s.member(w.t.Key(c))
+		rank := 1 << 30
+		if listed {
+			rank = s.rank(w.t.Key(c))
 		}
 		if n := len(w.members); n > from && (w.members[n-1].rank > rank || !listed) {
 			sorted = false
@@ -190,7 +194,7 @@ func (w *Writer) ordered(node int, s Shape) []member {
 }
 
 // value writes a value below w.key. Arrays are written with indexes in brackets, or repeated.
-func (w *Writer) value(node int, s Shape) {
+func (w *Writer) value(node int, s *view) {
 	switch w.t.Nodes[node].Kind {
 	case tape.Array:
 		w.array(node, s)
@@ -203,12 +207,12 @@ func (w *Writer) value(node int, s Shape) {
 	}
 }
 
-func (w *Writer) scalar(node int, s Shape) {
+func (w *Writer) scalar(node int, s *view) {
 	text := w.t.Text(node)
 	switch {
 	case bytes.IndexByte(text, 0) >= 0:
 		w.misfit(node, "a NUL character", "text without NUL: a form cannot carry it")
-	case w.style == Repeat && s.Types()&Array != 0 && !isWhole(s, text):
+	case w.style == Repeat && s.may(schema.Array) && !isWhole(s, text):
 		w.misfit(node, "a plain value, which would be read as an array of one", "an array")
 	default:
 		w.pairStart()
@@ -230,13 +234,13 @@ func (w *Writer) pairStart() {
 	w.out = append(appendEscaped(w.out, w.key), '=')
 }
 
-func (w *Writer) array(node int, s Shape) {
+func (w *Writer) array(node int, s *view) {
 	n := &w.t.Nodes[node]
 	switch {
 	case n.Count == 0:
 		w.misfit(node, "an empty array", "nothing at all: a form cannot carry an empty array")
 		return
-	case s.Types()&Array == 0:
+	case !s.may(schema.Array):
 		w.misfit(node, "an array, which would be read as something else", "a value of another type")
 		return
 	case w.style == Repeat && n.Count == 1 && w.readsWhole(node+1, s):
@@ -247,7 +251,8 @@ func (w *Writer) array(node int, s Shape) {
 	for c, i := node+1, 0; c < int(n.Next); c, i = int(w.t.Nodes[c].Next), i+1 {
 		if w.style == Brackets {
 			w.key = append(strconv.AppendInt(append(w.key[:length], '['), int64(i), 10), ']')
-			w.value(c, s.Item(i))
+			item := s.item(i)
+			w.value(c, &item)
 			continue
 		}
 		w.plain(c)
@@ -256,7 +261,7 @@ func (w *Writer) array(node int, s Shape) {
 }
 
 // readsWhole reports whether a single element would be read as a plain value.
-func (w *Writer) readsWhole(node int, s Shape) bool {
+func (w *Writer) readsWhole(node int, s *view) bool {
 	return w.t.Nodes[node].Kind < tape.Array && isWhole(s, w.t.Text(node))
 }
 
@@ -268,17 +273,17 @@ func (w *Writer) plain(node int) {
 	case tape.Null:
 		w.misfit(node, "null", "nothing at all: a form cannot carry null")
 	default:
-		w.scalar(node, Shape{})
+		w.scalar(node, &view{})
 	}
 }
 
-func (w *Writer) object(node int, s Shape) {
+func (w *Writer) object(node int, s *view) {
 	n := &w.t.Nodes[node]
 	if n.Count == 0 || w.style != Brackets {
 		w.misfit(node, "an object of "+strconv.Itoa(int(n.Count))+" names", "a value that a form can carry")
 		return
 	}
-	if s.Types()&Array != 0 && (s.Types()&Object == 0 || w.allIndexes(node)) {
+	if s.may(schema.Array) && (!s.may(schema.Object) || w.allIndexes(node)) {
 		w.misfit(node, "an object that would be read as an array", "an array, or other names")
 		return
 	}
@@ -292,7 +297,7 @@ func (w *Writer) object(node int, s Shape) {
 			w.misfit(m.node, "a name with a NUL character", "a name that a form can carry")
 		default:
 			w.key = append(append(append(w.key[:length], '['), name...), ']')
-			w.value(m.node, m.kid)
+			w.value(m.node, &m.kid)
 		}
 	}
 	w.key, w.members = w.key[:length], w.members[:from]
