@@ -19,6 +19,7 @@ func Packages() map[string]Ring {
 		"site": 1, "provider": 1, "contract": 1, "outbound": 1, "session": 1, "ratelimit": 1, "audit": 1,
 		"session/sessiontest": 1,
 		"schema":              1,
+		"wire":                1,
 
 		"egress": 2, "egress/egresstest": 2, "mock": 2, "typescript": 2,
 
@@ -38,6 +39,7 @@ func Edges() map[string][]string {
 		"secret":               {"problem"},
 		"site":                 {"contract", "provider", "ratelimit"},
 		"provider":             {"contract"},
+		"wire":                 {"schema"},
 		"session":              {"provider", "ratelimit", "site"},
 		"session/sessiontest":  {"session", "provider"},
 		"mock":                 {"egress"},
