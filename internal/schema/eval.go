@@ -166,10 +166,8 @@ func (m *Machine) unlisted(i uint32, o *objRule, c *tape.Node, root bool) bool {
 
 const protoName = "__proto__"
 
-var protoHash = tape.Hash(protoName)
-
 func (m *Machine) isProto(i uint32) bool {
-	return m.nodes[i].Hash == protoHash && string(m.t.Key(int(i))) == protoName
+	return string(m.t.Key(int(i))) == protoName
 }
 
 // open lets everything in a container through.
