@@ -16,7 +16,7 @@ func Packages() map[string]Ring {
 		"secret":      0,
 		"secret/seal": 0, "secret/seal/sealtest": 0,
 
-		"site": 1, "provider": 1, "contract": 1, "outbound": 1, "session": 1, "ratelimit": 1, "audit": 1,
+		"site": 1, "provider": 1, "contract": 1, "openapi": 1, "outbound": 1, "session": 1, "ratelimit": 1, "audit": 1,
 		"session/sessiontest": 1,
 		"schema":              1,
 		"wire":                1,
@@ -74,5 +74,6 @@ func Rules() []Rule {
 		{"net/http/httputil", nil, "ReverseProxy let 45 of 75 hostile requests through (docs/adr/0002)"},
 		{"github.com/spf13/cobra", []string{"cli"}, "flags end at the command line"},
 		{"github.com/goccy/go-yaml", []string{"config"}, "YAML ends at the configuration"},
+		{"go.yaml.in/yaml/v3", []string{"openapi"}, "descriptions of APIs are written in YAML; nothing behind their import is"},
 	}
 }

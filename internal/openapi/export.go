@@ -1,0 +1,320 @@
+package openapi
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Hooks are what the caller of Write adds and decides. Every function may be nil.
+type Hooks struct {
+	// Operation gives the part of the path that stands before the document's own (the
+	// server's), and the JSON of x-sallyport for the operation.
+	Operation func(o Operation) (prefix string, note []byte)
+	// Mark says what kind of data a field holds (personal, secret, card), and why; "" is
+	// plain data. Fields that the document marks with x-sallyport itself are not asked about.
+	Mark func(f Field) (data, why string)
+	// Skip reports parameters that the gate sends itself, such as a key in the query.
+	Skip func(in, name string) bool
+	// Pattern says whether a pattern can be held; its error names the part that cannot.
+	Pattern func(pattern string) error
+	// Loose are the pointers of patterns that the operator gave up.
+	Loose []string
+	// Progress is told how many operations of how many are written.
+	Progress func(done, total int)
+}
+
+// Field is one parameter, or one member of an object.
+type Field struct {
+	Name      string
+	Parent    string // the schema or operation that it stands in
+	Types     []string
+	Format    string
+	PII       string // handling by x-twilio.pii: standard or sensitive
+	WriteOnly bool
+	Request   bool
+}
+
+// Marked is one field that was marked.
+type Marked struct {
+	Where string `json:"where"` // the component or operation, and the field: customer.email
+	Data  string `json:"data"`
+	Why   string `json:"why"`
+}
+
+// Result is what Write made.
+type Result struct {
+	Contract   []byte      // the normal form, indented
+	Operations []Operation // those in it
+	LeftOut    []Finding   // why the others are not: one or more for each
+	Findings   []Finding   // everything else
+	Marks      []Marked
+	// More is how many findings there were beyond those listed.
+	More int
+}
+
+// unit is a part of the result that stands or falls as a whole: an operation or a component.
+type unit struct {
+	w      writer
+	name   string
+	needs  []*unit
+	fatal  []Finding
+	soft   []Finding
+	marks  []Marked
+	source node
+	use    direction
+	done   bool
+}
+
+func (u *unit) need(other *unit) {
+	if !slices.Contains(u.needs, other) {
+		u.needs = append(u.needs, other)
+	}
+}
+
+func finding(n node, what, done string) Finding {
+	f := Finding{Pointer: n.pointer(), What: what, Done: done}
+	if n.file != nil {
+		f.File = n.file.name
+	}
+	return f
+}
+
+func (u *unit) note(n node, done, format string, args ...any) {
+	u.soft = append(u.soft, finding(n, fmt.Sprintf(format, args...), done))
+}
+
+// refuse records what makes the unit unusable.
+func (u *unit) refuse(n node, format string, args ...any) {
+	f := finding(n, fmt.Sprintf(format, args...), "what needs it is left out")
+	f.Fatal = true
+	u.fatal = append(u.fatal, f)
+}
+
+// export is one Write.
+type export struct {
+	d       *Document
+	hooks   Hooks
+	comps   map[compKey]*unit
+	names   map[string]bool
+	pending []*unit
+	sided   map[node]bool // schemas that read differently in requests and in answers
+	refs    map[node]*scan
+}
+
+type compKey struct {
+	at  node
+	use direction
+}
+
+// direction says for what a schema is used.
+type direction uint8
+
+const (
+	both direction = iota // the same for both
+	inRequest
+	inAnswer
+)
+
+// Write writes the operations of these ids in the normal form. Operations that cannot be taken
+// over are left out and named; an unknown id is an error.
+func (d *Document) Write(ids []string, hooks Hooks) (*Result, error) {
+	x := &export{d: d, hooks: hooks, comps: map[compKey]*unit{}, names: map[string]bool{}, sided: map[node]bool{}, refs: map[node]*scan{}}
+	var list []Operation
+	for _, id := range ids {
+		i := slices.IndexFunc(d.Operations, func(o Operation) bool { return o.ID == id })
+		if i < 0 {
+			return nil, fmt.Errorf("the document has no operation %q", id)
+		}
+		list = append(list, d.Operations[i])
+	}
+	units := make([]*unit, len(list))
+	prefixes := make([]string, len(list))
+	for i, o := range list {
+		units[i], prefixes[i] = x.operation(o)
+		x.drain()
+		if hooks.Progress != nil {
+			hooks.Progress(i+1, len(list))
+		}
+	}
+	return x.finish(list, units, prefixes)
+}
+
+// drain writes the components that were asked for.
+func (x *export) drain() {
+	for len(x.pending) > 0 {
+		u := x.pending[len(x.pending)-1]
+		x.pending = x.pending[:len(x.pending)-1]
+		x.schema(u, u.source, place{use: u.use, parent: u.name})
+		u.done = true
+	}
+}
+
+// component gives the unit of a schema that is referred to.
+func (x *export) component(target node, use direction) *unit {
+	if use != both && !x.differs(target) {
+		use = both
+	}
+	key := compKey{target, use}
+	if u, ok := x.comps[key]; ok {
+		return u
+	}
+	u := &unit{source: target, use: use}
+	name := componentName(nameOf(target))
+	if use == inRequest {
+		name += ".request"
+	}
+	u.name = free(name, func(s string) bool { return x.names[s] })
+	x.names[u.name] = true
+	x.comps[key] = u
+	x.pending = append(x.pending, u)
+	return u
+}
+
+// nameOf is the last telling step of a schema's pointer.
+func nameOf(n node) string {
+	steps := strings.Split(n.file.tape.Pointer(n.i), "/")
+	for i := len(steps) - 1; i > 0; i-- {
+		s := strings.ReplaceAll(strings.ReplaceAll(steps[i], "~1", "/"), "~0", "~")
+		if s != "schema" && s != "items" && s != "" && !isDigit(s[0]) {
+			return s
+		}
+	}
+	if name := n.get("title").text(); name != "" {
+		return name
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(n.file.name, ".yaml"), ".json")
+}
+
+// reach gives everything that a unit needs, itself first.
+func (u *unit) reach() []*unit {
+	seen := map[*unit]bool{u: true}
+	list := []*unit{u}
+	for i := 0; i < len(list); i++ {
+		for _, next := range list[i].needs {
+			if !seen[next] {
+				seen[next] = true
+				list = append(list, next)
+			}
+		}
+	}
+	return list
+}
+
+// finish puts the operations that can be taken over into one document.
+func (x *export) finish(list []Operation, units []*unit, prefixes []string) (*Result, error) {
+	r := &Result{Findings: slices.Clone(x.d.findings.list), More: x.d.findings.more}
+	used := map[*unit]bool{}
+	paths, order := map[string][]int{}, []string{}
+	shapes := map[string]string{}
+	for i, o := range list {
+		path := prefixes[i] + o.Path
+		if other, twice := shapes[shape(o.Method, path)]; twice {
+			units[i].refuse(o.node, "it cannot be told apart from %s by method and path", other)
+		}
+		reached := units[i].reach()
+		var fatal []Finding
+		for _, u := range reached {
+			fatal = append(fatal, u.fatal...)
+		}
+		for _, f := range fatal {
+			f.Operation = o.ID
+			r.LeftOut = append(r.LeftOut, f)
+		}
+		if len(fatal) > 0 {
+			continue
+		}
+		shapes[shape(o.Method, path)] = o.ID
+		if _, known := paths[path]; !known {
+			order = append(order, path)
+		}
+		paths[path] = append(paths[path], i)
+		r.Operations = append(r.Operations, o)
+		for _, u := range reached {
+			used[u] = true
+		}
+	}
+	if len(r.Operations) == 0 {
+		return r, errNothing
+	}
+	var comps []*unit
+	for u := range used {
+		r.Marks = append(r.Marks, u.marks...)
+		if !slices.Contains(units, u) {
+			comps = append(comps, u)
+		}
+	}
+	slices.SortFunc(comps, func(a, b *unit) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(r.Marks, func(a, b Marked) int { return strings.Compare(a.Where, b.Where) })
+	r.Marks = slices.Compact(r.Marks)
+	x.collect(r, units, comps)
+	var err error
+	r.Contract, err = pretty(x.assemble(list, units, comps, order, paths))
+	return r, err
+}
+
+var errNothing = errors.New("no operation is left")
+
+// collect adds the findings of what is in the result, each once.
+func (x *export) collect(r *Result, units, comps []*unit) {
+	all := &findings{list: r.Findings, more: r.More, seen: map[Finding]bool{}}
+	for _, f := range r.Findings {
+		all.seen[f] = true
+	}
+	for i, u := range slices.Concat(units, comps) {
+		for _, f := range u.soft {
+			if i < len(units) && strings.HasPrefix(f.Pointer, u.source.pointer()+"/") || f.Pointer == u.source.pointer() {
+				f.Operation = u.name
+			}
+			all.add(f)
+		}
+	}
+	r.Findings, r.More = all.list, all.more
+}
+
+func (x *export) assemble(list []Operation, units, comps []*unit, order []string, paths map[string][]int) []byte {
+	w := &writer{}
+	w.open('{')
+	w.member("openapi", "3.1.0")
+	w.key("info")
+	w.open('{')
+	w.key("title")
+	w.str(orElse(x.d.Title, x.d.main.name))
+	w.key("version")
+	w.str(orElse(x.d.APIVersion, "not stated"))
+	w.close('}')
+	w.key("paths")
+	w.open('{')
+	for _, path := range order {
+		w.key(path)
+		w.open('{')
+		for _, i := range paths[path] {
+			w.key(strings.ToLower(list[i].Method))
+			w.raw(units[i].w.out)
+		}
+		w.close('}')
+	}
+	w.close('}')
+	if len(comps) > 0 {
+		w.key("components")
+		w.open('{')
+		w.key("schemas")
+		w.open('{')
+		for _, u := range comps {
+			w.key(u.name)
+			w.raw(u.w.out)
+		}
+		w.close('}')
+		w.close('}')
+	}
+	w.close('}')
+	return w.out
+}
+
+func orElse(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
