@@ -20,6 +20,7 @@ func Packages() map[string]Ring {
 		"session/sessiontest": 1,
 		"schema":              1,
 		"wire":                1,
+		"schema/schematest":   1,
 
 		"egress": 2, "egress/egresstest": 2, "mock": 2, "typescript": 2,
 

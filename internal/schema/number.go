@@ -1,7 +1,3 @@
-// Package schema decides whether JSON values fit schemas. This part of it holds what keywords
-// about single values need: numbers compared as they are written, formats, and patterns.
-//
-// It guarantees exact answers in bounded time for any input. It does not read documents.
 package schema
 
 import (

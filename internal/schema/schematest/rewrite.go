@@ -1,0 +1,257 @@
+package schematest
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Where schemas stand in a schema.
+var (
+	placeOne  = []string{"not", "if", "then", "else"}                                                                               // applied in place
+	placeList = []string{"allOf", "anyOf", "oneOf"}                                                                                 // applied in place
+	childOne  = []string{"items", "contains", "additionalProperties", "propertyNames", "unevaluatedItems", "unevaluatedProperties"} // applied below
+	childMap  = []string{"properties", "patternProperties"}                                                                         // applied below
+)
+
+// Each calls do for each schema that stands directly in a schema; inPlace tells whether it
+// applies to the same value. What do returns takes its place.
+func Each(schema map[string]any, do func(sub any, inPlace bool) any) {
+	one := func(keys []string, inPlace bool) {
+		for _, k := range keys {
+			if s, ok := schema[k]; ok {
+				schema[k] = do(s, inPlace)
+			}
+		}
+	}
+	one(placeOne, true)
+	one(childOne, false)
+	for _, k := range placeList {
+		eachIn(schema[k], true, do)
+	}
+	eachIn(schema["prefixItems"], false, do)
+	eachIn(schema["dependentSchemas"], true, do)
+	for _, k := range childMap {
+		eachIn(schema[k], false, do)
+	}
+}
+
+func eachIn(v any, inPlace bool, do func(any, bool) any) {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = do(v[i], inPlace)
+		}
+	case map[string]any:
+		for _, k := range sortedKeys(v) {
+			v[k] = do(v[k], inPlace)
+		}
+	}
+}
+
+// Open gives the document for a validator of JSON Schema that is to judge as Sallyport judges
+// answers: oneOf reads as anyOf.
+func Open(doc any) any {
+	return rewriteAll(Copy(doc), func(s map[string]any) {
+		one, ok := s["oneOf"]
+		if !ok {
+			return
+		}
+		delete(s, "oneOf")
+		if _, both := s["anyOf"]; both {
+			s["allOf"] = append(list(s["allOf"]), map[string]any{"anyOf": one})
+			return
+		}
+		s["anyOf"] = one
+	})
+}
+
+// rewriteAll changes every schema object of a document, definitions included, from the inside out.
+func rewriteAll(v any, change func(map[string]any)) any {
+	s, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	Each(s, func(sub any, _ bool) any { return rewriteAll(sub, change) })
+	eachIn(s["$defs"], false, func(sub any, _ bool) any { return rewriteAll(sub, change) })
+	change(s)
+	return s
+}
+
+// Close gives the document for a validator of JSON Schema that is to judge as Sallyport judges
+// requests: unevaluatedProperties and unevaluatedItems are false at each composition root, that
+// is each schema applied to a value from outside. A schema that says nothing about members, nor
+// a type, lets everything through, unless another part of the same root speaks about members;
+// whether it does may depend on the value, and then ok is false: no schema can say that.
+func Close(doc any) (closed any, ok bool) {
+	c := closer{root: doc, ok: true}
+	out := c.open(Copy(doc))
+	if root, isObject := out.(map[string]any); isObject {
+		if defs, has := root["$defs"].(map[string]any); has {
+			for _, k := range sortedKeys(defs) {
+				defs[k] = c.open(defs[k])
+			}
+		}
+		defs := root["$defs"]
+		delete(root, "$defs")
+		out = c.wrap(doc, root)
+		if defs != nil {
+			out.(map[string]any)["$defs"] = defs
+		}
+	}
+	return out, c.ok
+}
+
+type closer struct {
+	root any
+	ok   bool
+}
+
+// open rewrites a schema where it applies in place: its children become roots.
+func (c *closer) open(v any) any {
+	s, ok := v.(map[string]any)
+	if !ok {
+		if v == true {
+			return map[string]any{"additionalProperties": true, "items": true}
+		}
+		return v
+	}
+	opening := opens(s)
+	Each(s, func(sub any, inPlace bool) any {
+		before := Copy(sub)
+		after := c.open(sub)
+		if inPlace {
+			return after
+		}
+		return c.wrap(before, after)
+	})
+	if opening {
+		s["additionalProperties"], s["items"] = true, true
+	}
+	return s
+}
+
+// wrap closes a root: before is the schema as it stood, after the one to apply.
+func (c *closer) wrap(before, after any) any {
+	mayOpen, maySpeak := c.says(before, 0)
+	if mayOpen && maySpeak {
+		c.ok = false
+	}
+	return map[string]any{"allOf": []any{after}, "unevaluatedProperties": false, "unevaluatedItems": false}
+}
+
+// says tells whether some part in place may let everything through, and whether one may speak about members.
+func (c *closer) says(v any, depth int) (mayOpen, maySpeak bool) {
+	s, ok := v.(map[string]any)
+	if !ok {
+		return v == true, false
+	}
+	if depth > 30 {
+		return false, false
+	}
+	mayOpen, maySpeak = opens(s), speaks(s)
+	add := func(sub any) {
+		o, p := c.says(sub, depth+1)
+		mayOpen, maySpeak = mayOpen || o, maySpeak || p
+	}
+	if ref, ok := s["$ref"].(string); ok {
+		if target, ok := Resolve(c.root, ref); ok {
+			add(target)
+		}
+	}
+	Each(maps.Clone(s), func(sub any, inPlace bool) any {
+		if inPlace {
+			add(sub)
+		}
+		return sub
+	})
+	return mayOpen, maySpeak
+}
+
+func has(s map[string]any, keys ...string) bool {
+	return slices.ContainsFunc(keys, func(k string) bool { _, ok := s[k]; return ok })
+}
+
+func speaks(s map[string]any) bool {
+	return has(s, "properties", "patternProperties", "additionalProperties", "items", "prefixItems", "contains", "unevaluatedProperties", "unevaluatedItems")
+}
+
+func opens(s map[string]any) bool {
+	return !speaks(s) && !has(s, "type", "required", "$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas")
+}
+
+// Modern gives the schemas of an OpenAPI 3.0 document as JSON Schema 2020-12, in their places:
+// nullable, boolean exclusive bounds, $ref without what stands beside it. It rewrites every
+// object of the document that looks like a schema, which the pointers of a test select from.
+func Modern(doc any) any {
+	out := Copy(doc)
+	modern(out)
+	return out
+}
+
+// byName are the keys whose members have names of the document's choice.
+var byName = []string{"properties", "patternProperties", "schemas", "responses", "parameters", "headers", "content", "paths", "callbacks",
+	"requestBodies", "components", "links", "encoding", "securitySchemes", "definitions"}
+
+func modern(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			modern(e)
+		}
+	case map[string]any:
+		if ref, ok := v["$ref"].(string); ok {
+			clear(v)
+			v["$ref"] = ref
+			return
+		}
+		for _, k := range sortedKeys(v) {
+			named, isMap := v[k].(map[string]any)
+			switch {
+			case isMap && slices.Contains(byName, k):
+				for _, n := range sortedKeys(named) {
+					modern(named[n])
+				}
+			case k != "example" && k != "examples" && k != "enum" && k != "default":
+				modern(v[k])
+			}
+		}
+		modernObject(v)
+	}
+}
+
+func modernObject(s map[string]any) {
+	for key, bound := range map[string]string{"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"} {
+		switch s[key] {
+		case true:
+			if b, ok := s[bound].(json.Number); ok {
+				s[key] = b
+				delete(s, bound)
+			} else {
+				delete(s, key)
+			}
+		case false:
+			delete(s, key)
+		}
+	}
+	for _, k := range []string{"example", "examples", "default", "discriminator", "xml", "externalDocs"} {
+		delete(s, k)
+	}
+	if s["nullable"] == true {
+		delete(s, "nullable")
+		inner := maps.Clone(s)
+		clear(s)
+		s["anyOf"] = []any{map[string]any{"type": "null"}, inner}
+	}
+}
+
+// Pointer escapes the steps of a JSON pointer and joins them.
+func Pointer(steps ...string) string {
+	var b strings.Builder
+	for _, s := range steps {
+		b.WriteByte('/')
+		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(s))
+	}
+	return b.String()
+}
