@@ -104,7 +104,7 @@ func (x *exchange) errorAnswer() Decision {
 func (x *exchange) providerProblem(code problem.Code) *problem.Error {
 	p := problem.New(code, "the provider answered %s with status %d", x.op.ID, x.response.Status)
 	p.Outcome, p.ProviderStatus = x.told(), x.response.Status
-	p.ProviderCode = providerCode(x.response.Body, x.conn.pack.Errors.Code)
+	p.ProviderCode = providerCode(x.response.Body, x.conn.pack.ErrorsOf(x.op.ID).Code)
 	return p
 }
 

@@ -88,11 +88,22 @@ func (x *exchange) fail(p *problem.Error) *Answer {
 // browsers. stripe (Node) 23.1.0 takes an answer of status 422 without an "error" member
 // for a success, so a refusal that only speaks RFC 9457 would be missed.
 func (x *exchange) speak(p *problem.Error) *problem.Error {
-	if x.conn == nil || x.call.Origin != "" || x.conn.pack.Errors.Code == "" {
+	if x.conn == nil || x.call.Origin != "" {
+		return p
+	}
+	op := x.op
+	if op == nil { // refused before the operation was looked up: an SDK reads its answer all the same
+		op, _ = x.conn.doc.Route(x.call.Method, x.call.Path)
+	}
+	shape := x.conn.pack.Errors
+	if op != nil {
+		shape = x.conn.pack.ErrorsOf(op.ID)
+	}
+	if shape.Code == "" {
 		return p
 	}
 	args := contract.NewArgs(map[string]any{})
-	for path, text := range map[string]string{x.conn.pack.Errors.Code: string(p.Code), x.conn.pack.Errors.Message: p.Detail} {
+	for path, text := range map[string]string{shape.Code: string(p.Code), shape.Message: p.Detail} {
 		at, err := contract.ParsePath(path)
 		if err != nil || args.Set(at, text) != nil {
 			continue

@@ -127,7 +127,11 @@ func (p *Provider) refuse(w http.ResponseWriter, op *contract.Operation, status 
 			tree = map[string]any{}
 		}
 	}
-	setText(tree, p.pack.Errors.Message, message)
+	shape := p.pack.Errors
+	if op != nil {
+		shape = p.pack.ErrorsOf(op.ID)
+	}
+	setText(tree, shape.Message, message)
 	body, err := json.Marshal(tree)
 	if err != nil { // a tree of JSON values: cannot happen
 		body = []byte(`{}`)

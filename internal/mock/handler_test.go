@@ -84,7 +84,7 @@ func TestHandlerSpeaksTheProvidersAPI(t *testing.T) {
 		{"wrong method", "stripe", ask{method: "PATCH", target: "/v1/payment_intents", header: key}, 405, "error.message", "not allowed"},
 		{"too large", "stripe", ask{method: "POST", target: "/v1/payment_intents", kind: form, body: strings.Repeat("a", 2<<20), header: key}, 413, "error.message", "too large"},
 		{"query", "google-maps", ask{method: "GET", target: "/maps/api/geocode/json?address=Kiel&key=AIza1"}, 200, "status", "OK"},
-		{"no key in the query", "google-maps", ask{method: "GET", target: "/maps/api/geocode/json?address=Kiel"}, 401, "error.message", "no credential"},
+		{"no key in the query", "google-maps", ask{method: "GET", target: "/maps/api/geocode/json?address=Kiel"}, 401, "error_message", "no credential"},
 		{"basic", "twilio", ask{method: "POST", target: "/v2/Services/VA00000000000000000000000000000000/Verifications", kind: form, body: "To=%2B447700900123&Channel=sms", user: "AC1", password: "x"}, 201, "status", "pending"},
 		{"basic without a password", "twilio", ask{method: "POST", target: "/v2/Services/VA00000000000000000000000000000000/Verifications", kind: form, body: "To=%2B447700900123&Channel=sms", user: "AC1"}, 401, "message", "no credential"},
 		{"whole header", "zigpoll", ask{method: "GET", target: "/poll?pollId=6569f1a27c4d2e0012ab34cd", header: map[string]string{"Authorization": "k"}}, 200, "_id", "6569f1a27c4d2e0012ab34cd"},

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -60,7 +61,8 @@ type Error struct {
 	ProviderStatus int
 	ProviderCode   string
 	// Extra holds further members of the document, such as the provider's own error
-	// object for its SDK. A member that the document has already is left out.
+	// object for its SDK. A member that the document has already is left out,
+	// but a text as status, which stands in place of the number.
 	Extra map[string]any
 	// Err is for the log only.
 	Err error
@@ -136,10 +138,17 @@ func (e *Error) Document(requestID string) []byte {
 	return withExtra(out, e.Extra)
 }
 
-// withExtra adds members that the document does not have.
+// withExtra adds members that the document does not have. Only status may be replaced, by
+// a text: clients of Google's web services read their own status there. The HTTP status
+// stands in the status line, and RFC 9457 §3.1 has readers ignore a member of another type.
 func withExtra(doc []byte, extra map[string]any) []byte {
 	if len(extra) == 0 {
 		return doc
+	}
+	if own, ok := extra["status"].(string); ok {
+		if replaced, err := withStatus(doc, own); err == nil {
+			doc = replaced
+		}
 	}
 	var have map[string]json.RawMessage
 	if json.Unmarshal(doc, &have) != nil {
@@ -157,6 +166,17 @@ func withExtra(doc []byte, extra map[string]any) []byte {
 		out = append(append(out, ','), member[1:len(member)-1]...)
 	}
 	return append(out, '}')
+}
+
+var statusMember = regexp.MustCompile(`"status":[0-9]+`)
+
+func withStatus(doc []byte, status string) ([]byte, error) {
+	member, err := json.Marshal(status)
+	at := statusMember.FindIndex(doc)
+	if err != nil || at == nil {
+		return doc, err
+	}
+	return slices.Concat(doc[:at[0]], []byte(`"status":`), member, doc[at[1]:]), nil
 }
 
 // Status is the HTTP status of the problem. A provider's own refusal keeps the

@@ -11,7 +11,11 @@
 // publish is written down as "not published", never guessed.
 package provider
 
-import "sallyport/internal/contract"
+import (
+	"slices"
+
+	"sallyport/internal/contract"
+)
 
 // Mode says which of a provider's systems a connection uses.
 type Mode string
@@ -180,6 +184,17 @@ type Idempotency struct {
 type ErrorShape struct {
 	Code    string `json:"code,omitempty"`    // error.code; safe to show to a visitor
 	Message string `json:"message,omitempty"` // never shown to a browser
+	// Else is the shape of the operations that it names, where a provider has two.
+	Else *ErrorShape `json:"else,omitempty"`
+	Ops  []string    `json:"operations,omitempty"` // of Else
+}
+
+// ErrorsOf is the shape of an operation's error answers.
+func (p *Pack) ErrorsOf(operation string) ErrorShape {
+	if e := p.Errors.Else; e != nil && slices.Contains(e.Ops, operation) {
+		return *e
+	}
+	return p.Errors
 }
 
 // Webhook names the verification scheme and its parameters; the schemes are code

@@ -110,6 +110,12 @@ func TestValidateFindsFaults(t *testing.T) {
 			"limits[3].by: update-payment-intent has no parameter to or To"},
 		{"limit for each object by what may be missing", func(p tree) { object(anys(p["limits"])[3])["by"] = []any{"expand"} }, "limits[3].by: expand of update-payment-intent can be missing"},
 		{"limit of the account by a parameter", func(p tree) { first(p, "limits")["by"] = []any{"intent"} }, `limits[0].by: found in a limit of scope "account"`},
+		{"second error shape of no operation", func(p tree) { object(p["errors"])["else"] = tree{"code": "status"} }, "errors.else: it names its operations"},
+		{"second error shape of an unknown operation", func(p tree) {
+			object(p["errors"])["else"] = tree{"code": "status", "operations": []any{"confirm-payment-intend"}}
+		},
+			`errors.else.operations: the contract has no "confirm-payment-intend"`},
+		{"operations of the first error shape", func(p tree) { object(p["errors"])["operations"] = []any{"confirm-payment-intent"} }, "errors.operations: only errors.else"},
 		{"own limit without a reason", func(p tree) { p["limits"] = []any{tree{"scope": "account", "calls": 1, "per": "1s"}} }, "limits[0].note is empty"},
 		{"limit of an unknown operation", func(p tree) {
 			first(p, "limits")["operations"] = []any{"create-paymentintent"}

@@ -195,13 +195,33 @@ func (p *Pack) checkSigns(f *faults) {
 		f.add("retry.max_attempts: %d is not between 1 and 5", p.Retry.MaxAttempts)
 	}
 	f.text("retry.source", p.Retry.Source)
-	if p.Errors.Code != "" {
-		checkPath(f, "errors.code", p.Errors.Code)
-	}
-	if p.Errors.Message != "" {
-		checkPath(f, "errors.message", p.Errors.Message)
-	}
+	p.checkErrors(f)
 	p.checkIdempotency(f)
+}
+
+func (p *Pack) checkErrors(f *faults) {
+	p.Errors.check(f, "errors")
+	if len(p.Errors.Ops) > 0 {
+		f.add("errors.operations: only errors.else names operations; errors itself is for all others")
+	}
+	e := p.Errors.Else
+	if e == nil {
+		return
+	}
+	e.check(f, "errors.else")
+	p.checkOps(f, "errors.else", e.Ops)
+	if len(e.Ops) == 0 || e.Else != nil {
+		f.add("errors.else: it names its operations, and has no else of its own")
+	}
+}
+
+func (e ErrorShape) check(f *faults, where string) {
+	if e.Code != "" {
+		checkPath(f, where+".code", e.Code)
+	}
+	if e.Message != "" {
+		checkPath(f, where+".message", e.Message)
+	}
 }
 
 func (p *Pack) checkIdempotency(f *faults) {

@@ -122,6 +122,18 @@ func TestGoogleMapsGo(t *testing.T) {
 	if err != nil || len(found) == 0 || found[0].FormattedAddress == "" || found[0].Geometry.Location.Lat == 0 {
 		t.Fatalf("geocode: %v %+v", err, found)
 	}
+	// A refusal of the gate is an error that this client can read: what is wrong stands in it.
+	_, err = client.Timezone(context.Background(), &maps.TimezoneRequest{Location: &maps.LatLng{Lat: 54, Lng: 10}, Timestamp: time.Unix(-1, 0)})
+	if err == nil || !strings.Contains(err.Error(), "contract_violation") || !strings.Contains(err.Error(), "timestamp") {
+		t.Errorf("a timestamp that the contract refuses: %v", err)
+	}
+	stranger, err := maps.NewClient(maps.WithAPIKey("AIza"+strings.Repeat("x", 35)), maps.WithBaseURL(s.gate.URL+"/shop/api/maps"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = stranger.Geocode(context.Background(), &maps.GeocodingRequest{Address: "Kiel"}); err == nil || !strings.Contains(err.Error(), "unauthenticated") {
+		t.Errorf("a key that is none: %v", err)
+	}
 }
 
 // node runs a script of testdata with the SDKs of test/package.json.
