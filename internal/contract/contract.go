@@ -55,6 +55,8 @@ type Parameter struct {
 	In       Location
 	Required bool
 	Schema   *Schema
+	// Description is the parameter's own, which may say more than that of its schema.
+	Description string
 	// Account names a non-secret credential field (such as account_sid) whose value
 	// the gate inserts: whatever a caller writes here is ignored.
 	Account string

@@ -77,6 +77,7 @@ func (l *loader) parameter(o *object, at string) (Parameter, bool) {
 		l.later = append(l.later, wrapper{into: p.Schema, target: target, node: &object{}, at: at, note: note})
 	}
 	p.Name, p.Account, p.Unofficial = firstOf(note.Name, p.Wire), note.Account, note.Official
+	p.Description = l.text(o, at, "description")
 	l.style(&p, o, at)
 	return p, true
 }

@@ -30,7 +30,12 @@ func (w *writer) file(site string, o Options) []byte {
 	w.codes()
 	w.operationTypes()
 	w.b.WriteString("}\n")
+	declared := map[string]bool{ModuleName(site): true}
 	for _, name := range o.Modules {
+		if declared[name] {
+			continue
+		}
+		declared[name] = true
 		w.b.WriteString("\ndeclare module " + quote(name) + " {\n" + indent + "export * from " + quote(ModuleName(site)) + ";\n}\n")
 	}
 	return []byte(w.b.String())

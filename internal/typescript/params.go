@@ -120,9 +120,17 @@ func params(op *contract.Operation, rule *site.BrowserRule) (*shape, bool) {
 		if !given {
 			continue
 		}
+		if listed && p.Description != "" {
+			m.doc = slices.Concat([]string{sentence(p.Description)}, without(m.doc, described(p.Schema)))
+		}
 		out.members, needs = append(out.members, m), needs || !m.optional
 	}
 	return newReader(true, true).closed(out), needs
+}
+
+// without leaves out of a comment what is said already.
+func without(doc, said []string) []string {
+	return slices.DeleteFunc(slices.Clone(doc), func(s string) bool { return slices.Contains(said, s) })
 }
 
 // ordered lists the names of places: known ones in their order, then the others.

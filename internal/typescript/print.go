@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,6 +18,8 @@ type printer struct {
 	uses  map[int]int
 	under string // the connection's name, before those of its types
 
+	circles map[int]bool // classes of objects that hold themselves
+
 	open  map[int]bool // classes that are being written
 	later []waiting    // those to be written under their names
 }
@@ -28,16 +31,27 @@ type waiting struct {
 
 const width = 110
 
-// count counts how often each class is used, by members and roots.
+// count counts how often each class is used, by members and roots, and finds an object in
+// each circle, which gets a name.
 func (p *printer) count(roots []*shape) {
-	p.uses = map[int]int{}
+	p.uses, p.circles = map[int]int{}, map[int]bool{}
 	seen := map[int]bool{}
+	var above []*shape
 	var visit func(s *shape)
 	visit = func(s *shape) {
-		p.uses[p.class[s]]++
-		if !seen[p.class[s]] {
-			seen[p.class[s]] = true
+		id := p.class[s]
+		p.uses[id]++
+		if i := slices.IndexFunc(above, func(a *shape) bool { return p.class[a] == id }); i >= 0 {
+			if o := slices.IndexFunc(above[i:], func(a *shape) bool { return a.kind == object }); o >= 0 {
+				p.circles[p.class[above[i+o]]] = true
+			}
+			return
+		}
+		if !seen[id] {
+			seen[id] = true
+			above = append(above, s)
 			s.each(visit)
+			above = above[:len(above)-1]
 		}
 	}
 	for _, s := range roots {
@@ -51,7 +65,7 @@ func (p *printer) text(s *shape, hint, indent string) string {
 	if name, ok := p.named[id]; ok {
 		return name
 	}
-	if s.kind == object && len(s.members) > 1 && p.uses[id] > 1 || p.open[id] {
+	if s.kind == object && len(s.members) > 1 && p.uses[id] > 1 || p.circles[id] || p.open[id] {
 		name := p.names.take(p.under + pascal(hint))
 		p.named[id] = name
 		p.later = append(p.later, waiting{name, s})

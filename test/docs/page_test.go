@@ -8,6 +8,7 @@
 //	yaml     loaded as sallyport.yaml, a fragment after it was put where it belongs
 //	json     parsed
 //	js, html checked by node
+//	ts       compiled by test/types, with the types of the documented example
 //	go       parsed
 //	ini      a systemd unit: known sections and keys, and a command that exists
 //	text     shown, nothing more
@@ -133,7 +134,7 @@ func decide(t *testing.T, p page, f fence) {
 		if f.marker == "server" {
 			fail(checkShell(t, f.text))
 		}
-	case "console", "text":
+	case "console", "text", "ts":
 	default:
 		t.Errorf("%s:%d: nobody has decided what is done with a fence %q: see the comment of package docs", p.name, f.line, f.language)
 	}

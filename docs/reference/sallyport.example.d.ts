@@ -1,0 +1,160 @@
+// What pages of the site "shop" may do through client.js, from sallyport.yaml. The gate refuses all else.
+// Made by `sallyport types shop`, sallyport v1.0.0; do not edit. Make it again when sallyport.yaml changes.
+
+declare module "sallyport/shop" {
+  /** What a page may call: connections, and in each the operations. */
+  export interface Connections {
+    /** Google Maps Platform. */
+    maps: {
+      /**
+       * Complete what a visitor types into a search for places. Reads or writes personal data.
+       * @see https://developers.google.com/maps/documentation/places/web-service/place-autocomplete
+       */
+      "autocomplete-places": { arguments: [params: MapsAutocompletePlacesParams, options?: CallOptions]; result: MapsAutocompletePlacesResult };
+    };
+    /** Stripe. */
+    payments: {
+      /**
+       * Create a payment intent. Moves or promises money.
+       * @see https://docs.stripe.com/api/payment_intents/create
+       */
+      "create-payment-intent": { arguments: [params: PaymentsCreatePaymentIntentParams, options?: CallOptions]; result: PaymentsCreatePaymentIntentResult };
+    };
+    /** Twilio. */
+    sms: {
+      /**
+       * Send a one-time code. Moves or promises money. Sends something to a person. Reads or writes personal
+       * data.
+       * @see https://www.twilio.com/docs/verify/api/verification
+       */
+      "create-verification": { arguments: [params: SmsCreateVerificationParams, options?: CallOptions]; result: SmsCreateVerificationResult };
+    };
+  }
+  /** What stands under public: in the file. */
+  export interface PublicValues {
+    maps: {};
+    payments: { publishable_key: string; };
+    sms: {};
+  }
+  export type Connection = "maps" | "payments" | "sms";
+
+  /** The arguments of call after the names of connection and operation. */
+  type Arguments<C extends Connection, O extends Operation<C>> = Connections[C][O] extends { arguments: infer A extends unknown[] } ? A : never;
+  /** The operations of a connection. */
+  export type Operation<C extends Connection> = keyof Connections[C];
+  /** What call takes for an operation: Params<"payments", "create-payment-intent">. */
+  export type Params<C extends Connection, O extends Operation<C>> = NonNullable<Arguments<C, O>[0]>;
+  /** What call answers with for an operation; null where nothing comes back. */
+  export type Result<C extends Connection, O extends Operation<C>> = Connections[C][O] extends { result: infer R } ? R : never;
+
+  export interface CallOptions {
+    /** Ends the call. */
+    signal?: AbortSignal;
+    /** A key of your own, with which the very same call can be repeated and is made at most once. */
+    idempotencyKey?: string;
+  }
+
+  /** Calls one operation and gives its reduced answer; throws a Problem. */
+  export function call<C extends Connection, O extends Operation<C>>(connection: C, operation: O, ...rest: Arguments<C, O>): Promise<Result<C, O>>;
+  /** The operations that a page may call on this site. */
+  export function operations(): { [C in Connection]: Operation<C>[] };
+  /** Public values of a connection, such as a publishable key. */
+  export function publicValues<C extends Connection>(connection: C): PublicValues[C];
+  /** Ends the visit's session now. */
+  export function end(): Promise<void>;
+
+  /** What is known about the provider's side of a call; "" when nothing was sent to the provider. */
+  export type Outcome = "" | "performed" | "not_performed" | "unknown";
+
+  /** One refused parameter. */
+  export interface Fault {
+    /** Its path, such as line_items[0].quantity. */
+    where: string;
+    found?: string;
+    want?: string;
+    /** The nearest name, where a name was unknown. */
+    near?: string;
+  }
+
+  /** What the gate or the provider refused. */
+  export class Problem extends Error {
+    constructor(document: { code?: ProblemCode; status?: number; detail?: string }, response?: Response);
+    readonly name: "Problem";
+    /** HTTP status; 0 when the gate could not be reached. */
+    readonly status: number;
+    /** Branch on this. */
+    readonly code: ProblemCode;
+    readonly hint: string;
+    /** Under this the gate's log has the call. */
+    readonly requestId: string;
+    readonly outcome: Outcome;
+    readonly faults: readonly Fault[];
+    /** Seconds to wait before another try; 0 when the gate named none. */
+    readonly retryAfter: number;
+    /** The provider's own code, where the catalog says that visitors may see it. */
+    readonly providerCode: string;
+    /** The key to repeat this very call with; "" where there is none. */
+    readonly idempotencyKey: string;
+  }
+
+  /** The stable codes; docs/reference/problems.md says what to do about each. */
+  export type ProblemCode =
+    "audit_unavailable" | "bad_body" | "bad_framing" | "bad_header" | "bad_host" | "bad_query" |
+    "bad_target" | "body_too_large" | "client_address_missing" | "contract_too_complex" |
+    "contract_violation" | "credential_refused" | "credential_unavailable" | "egress_denied" |
+    "expectation_failed" | "frozen" | "headers_too_large" | "http_version" | "https_required" |
+    "idempotency_conflict" | "idempotency_in_progress" | "idempotency_unknown" | "internal" |
+    "method_not_allowed" | "not_found" | "operation_refused" | "origin_refused" | "overloaded" |
+    "parameter_refused" | "provider_failed" | "provider_refused" | "rate_limited" | "request_timeout" |
+    "shutting_down" | "store_unavailable" | "unauthenticated" | "unknown_connection" | "unknown_host" |
+    "unknown_operation" | "unreachable" | "unreadable" | "unsupported_media_type" | "upstream_contract" |
+    "upstream_echo" | "upstream_malformed" | "upstream_redirect" | "upstream_throttled" |
+    "upstream_timeout" | "upstream_tls" | "upstream_too_large" | "upstream_unavailable" |
+    "upstream_unreachable" | "uri_too_long";
+
+  export interface MapsAutocompletePlacesParams {
+    /** What was typed so far. 1 to 300 characters. Personal data. */
+    input: string;
+    /** Joins the calls of one search for billing. Matches `^[A-Za-z0-9_-]{1,36}$`. */
+    sessionToken?: string;
+  }
+  export interface MapsAutocompletePlacesResult {
+    suggestions?: { placePrediction?: { placeId?: string; text?: { text?: string; }; }; }[];
+  }
+
+  export interface PaymentsCreatePaymentIntentParams {
+    /** A whole number from 500 to 500000. */
+    amount: number;
+    /** At most 512 characters. Personal data. */
+    receipt_email?: string;
+    statement_descriptor_suffix?: "SHOP" | "GIFTS";
+  }
+  export interface PaymentsCreatePaymentIntentResult {
+    id: string;
+    amount?: number;
+    /** Secret: it gives power, so keep it out of logs and addresses. */
+    client_secret?: string | null;
+    currency?: string;
+    status?: string;
+  }
+
+  export interface SmsCreateVerificationParams {
+    /**
+     * The number in E.164 form, or the e-mail address for channel email. At most 256 characters. Matches
+     * `^(?:\+[1-9][0-9]{4,14}|[^\s@]{1,64}@[^\s@]{1,190}|whatsapp:\+[1-9][0-9]{4,14})$`. Personal data.
+     */
+    To: string;
+  }
+  export interface SmsCreateVerificationResult {
+    /** pending, approved, canceled, max_attempts_reached, deleted, failed or expired. */
+    status?: string | null;
+  }
+}
+
+declare module "https://api.shop.example/client.js" {
+  export * from "sallyport/shop";
+}
+
+declare module "*://api.shop.example:8443/client.js" {
+  export * from "sallyport/shop";
+}
