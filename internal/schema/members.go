@@ -26,7 +26,7 @@ func (c *Compiler) arrayRule(r *reader, n *node) uint32 {
 		n.flags |= speaks
 	}
 	if a.hasContains && a.hasItems {
-		n.flags |= memoised
+		n.flags |= memoised | composed
 	}
 	if a == (arrRule{max: noLimit, minContains: 1, maxContains: noLimit}) {
 		return 0
@@ -146,7 +146,7 @@ func (c *Compiler) extRule(r *reader, n *node) uint32 {
 		return 0
 	}
 	if x.patternsN > 0 || x.hasNames || x.dependentN > 0 {
-		n.flags |= memoised
+		n.flags |= memoised | composed
 	}
 	c.p.exts = append(c.p.exts, x)
 	return uint32(len(c.p.exts) - 1)
