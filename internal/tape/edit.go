@@ -219,10 +219,11 @@ func (t *Tape) graft(block []Node, name Node, start int, from *Tape, i int) []No
 		} else {
 			n.Off, n.End = 0, 0
 		}
-		if k > i {
-			n.KeyOff, n.KeyEnd = t.keep(from.Key(k))
-		} else {
+		switch {
+		case k == i:
 			n.KeyOff, n.KeyEnd, n.Hash = name.KeyOff, name.KeyEnd, name.Hash
+		case n.Hash != 0 || n.KeyEnd != 0: // elements have no name at all
+			n.KeyOff, n.KeyEnd = t.keep(from.Key(k))
 		}
 		n.Flags &= Whole
 		block = append(block, n)

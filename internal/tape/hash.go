@@ -26,7 +26,7 @@ func Hash[T ~string | ~[]byte](name T) uint32 {
 	for i := 0; i < len(name); i++ {
 		tail |= uint64(name[i]) << (8 * i)
 	}
-	return finish(mix(h, tail), n)
+	return uint32(finish(mix(h, tail), n))
 }
 
 // mix takes in eight bytes; the last, shorter word of a name is filled up with zeros and
@@ -36,9 +36,9 @@ func mix(h, word uint64) uint64 {
 	return hi ^ lo
 }
 
-func finish(h uint64, n int) uint32 {
+func finish(h uint64, n int) uint64 {
 	hi, lo := bits.Mul64(h^uint64(n), hashEnd)
-	return uint32(hi ^ lo)
+	return hi ^ lo
 }
 
 func word32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
@@ -49,6 +49,7 @@ func word32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
 type nameTable struct {
 	slots []slot
 	round uint32 // slots of other rounds are empty
+	steps int    // taken since Parse began: inserted and passed names, for the tests' count
 	seed  maphash.Seed
 	keyed bool // seed is set
 }
@@ -66,11 +67,30 @@ func (t *Tape) twin(obj int) int {
 	if count <= 4 {
 		return t.twinOfFew(obj)
 	}
+	if count <= 64 && t.apart(obj) {
+		return -1
+	}
 	if i, clear := t.twinBy(obj, false); clear {
 		return i
 	}
 	i, _ := t.twinBy(obj, true)
 	return i
+}
+
+// apart reports whether the hashes alone show that no two names of object obj are the
+// same; that costs a quarter of looking them up.
+func (t *Tape) apart(obj int) bool {
+	var met [64]uint64
+	nodes := t.Nodes
+	for i, end := obj+1, int(nodes[obj].Next); i < end; i = int(nodes[i].Next) {
+		h := nodes[i].Hash
+		word, bit := h>>6&63, uint64(1)<<(h&63)
+		if met[word]&bit != 0 {
+			return false
+		}
+		met[word] |= bit
+	}
+	return true
 }
 
 func (t *Tape) twinOfFew(obj int) int {
@@ -96,6 +116,7 @@ func (t *Tape) twinBy(obj int, seeded bool) (member int, clear bool) {
 			h = uint32(maphash.Bytes(t.names.key(), t.Key(int(i))))
 		}
 		at := h & mask
+		t.names.steps++
 		for slots[at].round == round {
 			if slots[at].hash == h && string(t.Key(int(i))) == string(t.Key(int(slots[at].node))) {
 				return int(i), true
@@ -104,6 +125,7 @@ func (t *Tape) twinBy(obj int, seeded bool) (member int, clear bool) {
 				return -1, false
 			}
 			at = (at + 1) & mask
+			t.names.steps++
 		}
 		slots[at] = slot{round, i, h}
 	}

@@ -2,7 +2,9 @@ package tape
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -59,6 +61,7 @@ func (t *Tape) scan(lim *Limits) error {
 		depth  int
 		count  uint32 // of the open container
 		i      int
+		seen   uint64 // bytes of a string, for those that are not ASCII
 		// The name of the value that comes next.
 		keyOff, keyEnd, hash uint32
 		flags                Flags
@@ -85,11 +88,33 @@ value:
 		n.Next = uint32(used)
 		switch c := src[i]; c {
 		case '"':
-			end, ok := plain(src, i+1)
-			n.Kind, n.Off = String, uint32(i+1)
+			i++
+			n.Kind, n.Off = String, uint32(i)
+			end, ok := i, false
+			for {
+				if uint(end)+8 > uint(len(src)) {
+					end, ok = plain(src, i)
+					break
+				}
+				w := binary.LittleEndian.Uint64(src[end:])
+				stop := stops(w)
+				seen |= w
+				if stop == 0 {
+					end += 8
+					continue
+				}
+				end += bits.TrailingZeros64(stop) >> 3
+				ok = src[end] == '"'
+				break
+			}
+			if seen &= highs; seen != 0 {
+				// Perhaps only behind the quote: plain looks closer.
+				end, ok = plain(src, i)
+				seen = 0
+			}
 			if !ok {
 				var err error
-				if end, n.Count, err = t.escapedValue(i + 1); err != nil {
+				if end, n.Count, err = t.escapedValue(i); err != nil {
 					return err
 				}
 				n.Flags |= Escaped
@@ -218,8 +243,32 @@ child:
 		return t.failed(i, "expected a name in quotes")
 	}
 	{
-		end, h, ok := quoted(src, i+1)
-		keyOff, keyEnd, hash = uint32(i+1), uint32(end), h
+		i++
+		end, h, ok := i, uint64(hashStart), false
+		for {
+			if uint(end)+8 > uint(len(src)) {
+				end, h, ok = quoted(src, i)
+				break
+			}
+			w := binary.LittleEndian.Uint64(src[end:])
+			stop := stops(w)
+			seen |= w
+			if stop == 0 {
+				h = mix(h, w)
+				end += 8
+				continue
+			}
+			n := bits.TrailingZeros64(stop) >> 3
+			end += n
+			h = finish(mix(h, w&(1<<(n<<3&63)-1)), end-i)
+			ok = src[end] == '"'
+			break
+		}
+		if seen &= highs; seen != 0 {
+			end, h, ok = quoted(src, i)
+			seen = 0
+		}
+		keyOff, keyEnd, hash = uint32(i), uint32(end), uint32(h)
 		if !ok {
 			n := Node{KeyOff: keyOff}
 			var err error

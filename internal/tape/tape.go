@@ -148,7 +148,7 @@ func (t *Tape) clear() {
 		t.spare = t.Src[:0]
 	}
 	t.Nodes, t.Src, t.arena = t.Nodes[:0], nil, t.arena[:0]
-	t.Raw, t.owned = false, false
+	t.Raw, t.owned, t.names.steps = false, false, 0
 }
 
 // Key is the decoded name of member i, empty for an element or the root. It points into

@@ -17,67 +17,63 @@ const (
 // quoted scans a string's content from i on, eight bytes at a time. It returns the index
 // of the closing quote and the Hash of the content. ok is false where the string is not
 // plain: an escape, a fault, or the end of the text; the slow way says which.
-func quoted(src []byte, i int) (end int, hash uint32, ok bool) {
+func quoted(src []byte, i int) (end int, hash uint64, ok bool) {
 	start, h, seen := i, uint64(hashStart), uint64(0)
-	for {
-		w := load(src, i)
-		// The lowest set bit is exact; borrows can only set others above it.
-		stop := (((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones) | (w - 0x20*ones)) & ^w & highs
+	for i+8 <= len(src) {
+		w := binary.LittleEndian.Uint64(src[i:])
+		stop := stops(w)
 		if stop == 0 {
 			h = mix(h, w)
 			seen |= w
 			i += 8
 			continue
 		}
-		n := bits.TrailingZeros64(stop) &^ 7
-		w &= 1<<n - 1
-		h = mix(h, w)
-		seen |= w
-		i += n >> 3
-		break
+		n := bits.TrailingZeros64(stop) >> 3
+		w &= 1<<(n<<3&63) - 1
+		i += n
+		if src[i] != '"' || (seen|w)&highs != 0 && !utf8.Valid(src[start:i]) {
+			return i, 0, false
+		}
+		return i, finish(mix(h, w), i-start), true
 	}
-	if i >= len(src) || src[i] != '"' || seen&highs != 0 && !utf8.Valid(src[start:i]) {
-		return i, 0, false
+	if i, ok := plainTail(src, start, i); ok {
+		return i, uint64(Hash(src[start:i])), true
 	}
-	return i, finish(h, i-start), true
+	return i, 0, false
 }
 
 // plain is quoted without the hash, for values.
 func plain(src []byte, i int) (end int, ok bool) {
 	start, seen := i, uint64(0)
-	for {
-		w := load(src, i)
-		stop := (((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones) | (w - 0x20*ones)) & ^w & highs
+	for i+8 <= len(src) {
+		w := binary.LittleEndian.Uint64(src[i:])
+		stop := stops(w)
 		if stop == 0 {
 			seen |= w
 			i += 8
 			continue
 		}
-		n := bits.TrailingZeros64(stop) &^ 7
-		seen |= w & (1<<n - 1)
-		i += n >> 3
-		break
+		n := bits.TrailingZeros64(stop) >> 3
+		w &= 1<<(n<<3&63) - 1
+		i += n
+		return i, src[i] == '"' && ((seen|w)&highs == 0 || utf8.Valid(src[start:i]))
 	}
-	if i >= len(src) || src[i] != '"' || seen&highs != 0 && !utf8.Valid(src[start:i]) {
-		return i, false
-	}
-	return i, true
+	return plainTail(src, start, i)
 }
 
-// load reads eight bytes, zeros behind the end.
-func load(src []byte, i int) uint64 {
-	if i+8 <= len(src) {
-		return binary.LittleEndian.Uint64(src[i:])
+// plainTail is plain for the last bytes of the text.
+func plainTail(src []byte, start, i int) (end int, ok bool) {
+	for i < len(src) && src[i] >= 0x20 && src[i] != '"' && src[i] != '\\' {
+		i++
 	}
-	return loadTail(src, i)
+	return i, i < len(src) && src[i] == '"' && utf8.Valid(src[start:i])
 }
 
-func loadTail(src []byte, i int) uint64 {
-	var w uint64
-	for j := i; j < len(src); j++ {
-		w |= uint64(src[j]) << (8 * (j - i))
-	}
-	return w
+// stops has a bit set in each byte of w that ends a plain piece of a string: a quote, a
+// backslash or a control character. Only the lowest bit is exact; borrows can set others
+// above it.
+func stops(w uint64) uint64 {
+	return (((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones) | (w - 0x20*ones)) & ^w & highs
 }
 
 // escapedKey decodes the name that starts at n.KeyOff into the arena.
