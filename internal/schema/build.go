@@ -48,6 +48,7 @@ func (c *Compiler) compile(id ID, at place) {
 		n.flags |= opens
 	}
 	c.p.nodes[id] = n
+	c.xml(r, id)
 }
 
 // marks asks for the sensitivity of a schema object.

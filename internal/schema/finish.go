@@ -16,6 +16,7 @@ func (c *Compiler) finish() {
 		return
 	}
 	c.dynamicAnchors()
+	c.p.sortXML()
 	c.p.lift()
 	for id := range c.p.nodes {
 		c.p.plainTypes(&c.p.nodes[id])
@@ -78,6 +79,7 @@ func (c *Compiler) collapse(id ID, depth int) bool {
 	n = &c.p.nodes[id]
 	mark, wins := n.mark, n.flags&nullWins
 	*n = c.p.nodes[k.a]
+	c.p.inheritXML(id, ID(k.a))
 	n.mark |= mark
 	n.flags |= wins
 	return true

@@ -40,6 +40,8 @@ type Program struct {
 	valueSrc []byte
 	valueAt  []uint32 // nodes of values
 
+	xmls     []xmlRule // sorted by id
+	shapes   shapes
 	machines sync.Pool
 }
 

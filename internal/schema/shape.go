@@ -1,35 +1,115 @@
 package schema
 
-import "sallyport/internal/tape"
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"sallyport/internal/tape"
+)
 
 // Shape is what may stand at one place, whichever alternatives are taken: for readers of
-// texts that do not say their types (forms, queries, XML). It is a small value that is
-// computed on the way and costs no memory, except where more than eight schemas meet.
-type Shape struct {
-	p    *Program
-	ids  [8]ID
-	n    int
-	more []ID
+// texts that do not say their types (forms, queries, XML). The zero Shape is a place that no
+// schema speaks about. A Program keeps the shapes that were asked for, so that going from one
+// to the next is a look-up that allocates nothing.
+type Shape struct{ *shape }
+
+type shape struct {
+	p     *Program
+	ids   []ID
+	types Types
+	mark  Mark
+	free  bool
+	below atomic.Pointer[below] // made when it is first asked for
 }
 
+// below is what a shape says about members and elements.
+type below struct {
+	slots   []uint32 // open addressing into members: index+1
+	members []memberShape
+	byName  bool  // patternProperties: what an unlisted name may hold depends on it
+	other   Shape // of an unlisted name
+	byIndex bool  // prefixItems
+	item    Shape // of an element, or of those behind prefixItems
+	xml     XML
+}
+
+type memberShape struct {
+	hash uint32
+	name string
+	kid  Shape
+}
+
+// shapes are a Program's shapes by the schemas that meet in them. There are no more of them
+// than schemas in all but the oddest documents; beyond maxShapes they are made anew each time.
+type shapes struct {
+	mu   sync.Mutex
+	seen map[string]*shape
+}
+
+const maxShapes = 1 << 16
+
 // Shape gives the shape of a schema.
-func (p *Program) Shape(id ID) Shape { return Shape{p: p, ids: [8]ID{id}, n: 1} }
+func (p *Program) Shape(id ID) Shape { return p.shapeOf([]ID{id}) }
+
+func (p *Program) shapeOf(ids []ID) Shape {
+	if len(ids) == 0 {
+		return Shape{}
+	}
+	key := make([]byte, 0, 32)
+	for _, id := range ids {
+		key = binary.LittleEndian.AppendUint32(key, uint32(id))
+	}
+	p.shapes.mu.Lock()
+	s, ok := p.shapes.seen[string(key)]
+	p.shapes.mu.Unlock()
+	if ok {
+		return Shape{s}
+	}
+	s = &shape{p: p, ids: slices.Clone(ids)}
+	for _, id := range ids {
+		s.types |= p.mayStand(id, 0)
+	}
+	Shape{s}.each(func(n *node) bool { s.mark |= n.mark; return true })
+	s.free = Shape{s}.isFree()
+	p.shapes.mu.Lock()
+	defer p.shapes.mu.Unlock()
+	if old, ok := p.shapes.seen[string(key)]; ok {
+		return Shape{old}
+	}
+	if p.shapes.seen == nil {
+		p.shapes.seen = map[string]*shape{}
+	}
+	if len(p.shapes.seen) < maxShapes {
+		p.shapes.seen[string(key)] = s
+	}
+	return Shape{s}
+}
 
 // Known reports whether any schema speaks about this place.
-func (s *Shape) Known() bool { return s.n > 0 }
+func (s Shape) Known() bool { return s.shape != nil }
 
 // each calls do for every schema that may apply, with its parts and alternatives, until it
 // returns false.
-func (s *Shape) each(do func(n *node) bool) {
-	for _, id := range s.ids[:min(s.n, len(s.ids))] {
+func (s Shape) each(do func(n *node) bool) {
+	if s.shape == nil {
+		return
+	}
+	for _, id := range s.ids {
 		if !s.p.eachInPlace(id, 0, do) {
 			return
 		}
 	}
-	for _, id := range s.more {
-		if !s.p.eachInPlace(id, 0, do) {
-			return
-		}
+}
+
+// idSet gathers schemas, each once.
+type idSet []ID
+
+func (s *idSet) add(id ID) {
+	if !slices.Contains(*s, id) {
+		*s = append(*s, id)
 	}
 }
 
@@ -70,15 +150,11 @@ func (p *Program) eachInPlace(id ID, depth int, do func(n *node) bool) bool {
 }
 
 // Types is the set of types that may stand there.
-func (s *Shape) Types() Types {
-	var types Types
-	for _, id := range s.ids[:min(s.n, len(s.ids))] {
-		types |= s.p.mayStand(id, 0)
+func (s Shape) Types() Types {
+	if s.shape == nil {
+		return 0
 	}
-	for _, id := range s.more {
-		types |= s.p.mayStand(id, 0)
-	}
-	return types
+	return s.types
 }
 
 // mayStand is the types that a schema with its parts leaves.
@@ -129,85 +205,160 @@ func (e *enumRule) kinds(p *Program) Types {
 
 // Text reports whether the schema takes this very text as a string: where a text could be a
 // string or something else, it is a string only if one of the schemas says so.
-func (s *Shape) Text(text []byte) bool {
+func (s Shape) Text(text []byte) bool {
+	if s.shape == nil {
+		return false
+	}
 	m := s.p.Get()
 	defer m.Put()
 	m.mode, m.formats = Request, true
-	fits := false
-	for i := 0; i < s.n && !fits; i++ {
-		id := s.at(i)
+	for _, id := range s.ids {
 		m.left = baseSteps + stepsPerByte*len(text)
-		fits = m.fitsName(text, id)
-	}
-	return fits
-}
-
-func (s *Shape) at(i int) ID {
-	if i < len(s.ids) {
-		return s.ids[i]
-	}
-	return s.more[i-len(s.ids)]
-}
-
-// add takes in one more schema.
-func (s *Shape) add(id ID) {
-	for i := range s.n {
-		if s.at(i) == id {
-			return
+		if m.fitsName(text, id) {
+			return true
 		}
 	}
-	if s.n < len(s.ids) {
-		s.ids[s.n] = id
-	} else {
-		s.more = append(s.more, id)
-	}
-	s.n++
+	return false
 }
 
 // Member is the shape of a member of that name. listed is false where no properties list it
 // and only patternProperties or additionalProperties speak about it.
-func (s *Shape) Member(name []byte) (kid Shape, listed bool) {
-	kid.p = s.p
-	hash := tape.Hash(name)
-	s.each(func(n *node) bool {
-		if id, ok := s.p.property(n, hash, name); ok {
-			kid.add(id)
-			listed = true
-		}
-		return true
-	})
-	s.each(func(n *node) bool {
-		s.others(n, hash, name, &kid)
-		return true
-	})
-	if kid.n == 0 && s.Free() {
-		kid.add(Anything)
+func (s Shape) Member(name []byte) (kid Shape, listed bool) {
+	if s.shape == nil {
+		return Shape{}, false
 	}
-	return kid, listed
+	b := s.open()
+	hash := tape.Hash(name)
+	if i := b.find(hash, name); i >= 0 {
+		return b.members[i].kid, true
+	}
+	if b.byName {
+		return s.p.shapeOf(s.unlisted(hash, name)), false
+	}
+	return b.other, false
 }
 
-// others adds the schemas of a member that one schema does not list.
-func (s *Shape) others(n *node, hash uint32, name []byte, kid *Shape) {
-	p := s.p
-	if n.obj == 0 {
-		return
+// Rank orders the members that are listed as the document lists them: those of a schema
+// before those of its parts and alternatives, in their order. It is -1 for every other name.
+func (s Shape) Rank(name []byte) int {
+	if s.shape == nil {
+		return -1
 	}
-	o := &p.objs[n.obj]
-	x := &p.exts[o.ext]
-	_, found := p.property(n, hash, name)
-	for _, k := range p.keyed[x.patterns : x.patterns+x.patternsN] {
-		if len(name) <= maxPatternText && p.patterns[k.key].match(name) {
-			kid.add(k.id)
-			found = true
+	return s.open().find(tape.Hash(name), name)
+}
+
+// find is the number of a listed member, or -1.
+func (b *below) find(hash uint32, name []byte) int {
+	if len(b.slots) == 0 {
+		return -1
+	}
+	mask := uint32(len(b.slots) - 1)
+	for at := hash & mask; b.slots[at] != 0; at = (at + 1) & mask {
+		if m := &b.members[b.slots[at]-1]; m.hash == hash && m.name == string(name) {
+			return int(b.slots[at] - 1)
 		}
 	}
-	switch {
-	case found:
-	case o.hasOther && o.other != Nothing:
-		kid.add(o.other)
-	case x.uneval && x.unevalP != Nothing:
-		kid.add(x.unevalP)
+	return -1
+}
+
+// open makes what is below a shape, once.
+func (s *shape) open() *below {
+	if b := s.below.Load(); b != nil {
+		return b
 	}
+	b := &below{xml: s.p.xmlOf(s.ids)}
+	s.list(b)
+	Shape{s}.each(func(n *node) bool {
+		b.byName = b.byName || s.p.exts[s.p.objs[n.obj].ext].patternsN > 0
+		b.byIndex = b.byIndex || s.p.arrs[n.arr].prefixN > 0
+		return true
+	})
+	if !b.byName {
+		b.other = s.p.shapeOf(s.unlisted(0, nil))
+	}
+	b.item = s.p.shapeOf(s.elements(1 << 30))
+	s.below.CompareAndSwap(nil, b)
+	return s.below.Load()
+}
+
+// list fills the table of the members that are listed.
+func (s *shape) list(b *below) {
+	seen := map[string]bool{}
+	Shape{s}.each(func(n *node) bool {
+		o := &s.p.objs[n.obj]
+		for _, pr := range s.p.props[o.props:o.propsEnd] {
+			name := string(s.p.str(pr.name))
+			if pr.listed && !seen[name] {
+				seen[name] = true
+				b.members = append(b.members, memberShape{hash: pr.hash, name: name})
+			}
+		}
+		return true
+	})
+	if len(b.members) == 0 {
+		return
+	}
+	b.slots = make([]uint32, 1<<bits.Len(uint(2*len(b.members))))
+	mask := uint32(len(b.slots) - 1)
+	for i := range b.members {
+		m := &b.members[i]
+		m.kid = s.p.shapeOf(s.listed(m.hash, []byte(m.name)))
+		at := m.hash & mask
+		for b.slots[at] != 0 {
+			at = (at + 1) & mask
+		}
+		b.slots[at] = uint32(i + 1)
+	}
+}
+
+// listed are the schemas of a member that is listed.
+func (s *shape) listed(hash uint32, name []byte) []ID {
+	var ids idSet
+	Shape{s}.each(func(n *node) bool {
+		if id, ok := s.p.property(n, hash, name); ok {
+			ids.add(id)
+		}
+		return true
+	})
+	s.others(hash, name, &ids)
+	return ids
+}
+
+// unlisted are the schemas of a member that nobody lists.
+func (s *shape) unlisted(hash uint32, name []byte) []ID {
+	var ids idSet
+	s.others(hash, name, &ids)
+	if len(ids) == 0 && s.free {
+		ids.add(Anything)
+	}
+	return ids
+}
+
+// others adds the schemas of a member from those that do not list it.
+func (s *shape) others(hash uint32, name []byte, ids *idSet) {
+	p := s.p
+	Shape{s}.each(func(n *node) bool {
+		if n.obj == 0 {
+			return true
+		}
+		o := &p.objs[n.obj]
+		x := &p.exts[o.ext]
+		_, found := p.property(n, hash, name)
+		for _, k := range p.keyed[x.patterns : x.patterns+x.patternsN] {
+			if len(name) <= maxPatternText && p.patterns[k.key].match(name) {
+				ids.add(k.id)
+				found = true
+			}
+		}
+		switch {
+		case found:
+		case o.hasOther && o.other != Nothing:
+			ids.add(o.other)
+		case x.uneval && x.unevalP != Nothing:
+			ids.add(x.unevalP)
+		}
+		return true
+	})
 }
 
 // property finds a member that a schema itself lists.
@@ -226,9 +377,19 @@ func (p *Program) property(n *node, hash uint32, name []byte) (ID, bool) {
 }
 
 // Item is the shape of element i of an array; -1: of any element.
-func (s *Shape) Item(i int) Shape {
-	kid := Shape{p: s.p}
-	s.each(func(n *node) bool {
+func (s Shape) Item(i int) Shape {
+	switch {
+	case s.shape == nil:
+		return Shape{}
+	case s.open().byIndex:
+		return s.p.shapeOf(s.elements(i))
+	}
+	return s.open().item
+}
+
+func (s *shape) elements(i int) []ID {
+	var ids idSet
+	Shape{s}.each(func(n *node) bool {
 		if n.arr == 0 {
 			return true
 		}
@@ -237,30 +398,32 @@ func (s *Shape) Item(i int) Shape {
 		switch {
 		case i < 0:
 			for _, id := range prefix {
-				kid.add(id)
+				ids.add(id)
 			}
 			fallthrough
 		case i >= len(prefix):
 			if a.hasItems && a.items != Nothing {
-				kid.add(a.items)
+				ids.add(a.items)
 			}
 			if a.uneval && a.unevaluatedI != Nothing {
-				kid.add(a.unevaluatedI)
+				ids.add(a.unevaluatedI)
 			}
 		default:
-			kid.add(prefix[i])
+			ids.add(prefix[i])
 		}
 		return true
 	})
-	if kid.n == 0 && s.Free() {
-		kid.add(Anything)
+	if len(ids) == 0 && s.free {
+		ids.add(Anything)
 	}
-	return kid
+	return ids
 }
 
 // Free reports whether members and elements are left entirely open: a schema lets everything
 // through and no other speaks about them.
-func (s *Shape) Free() bool {
+func (s Shape) Free() bool { return s.shape != nil && s.free }
+
+func (s Shape) isFree() bool {
 	open := false
 	s.each(func(n *node) bool {
 		if n.flags&speaks != 0 {
@@ -274,33 +437,34 @@ func (s *Shape) Free() bool {
 }
 
 // Mark is every mark that the place may have.
-func (s *Shape) Mark() Mark {
-	var mark Mark
-	s.each(func(n *node) bool { mark |= n.mark; return true })
-	return mark & allMarks
+func (s Shape) Mark() Mark {
+	if s.shape == nil {
+		return 0
+	}
+	return s.mark & allMarks
 }
 
 // Hidden reports whether the place must be named in a Lens to be seen: it, or each element of
 // it, may be secret.
-func (s *Shape) Hidden() bool {
-	var mark Mark
-	s.each(func(n *node) bool { mark |= n.mark; return true })
-	return mark&hidden != 0
-}
+func (s Shape) Hidden() bool { return s.shape != nil && s.mark&hidden != 0 }
 
 // Names lists the members that are listed, in the document's order, each once. It allocates.
-func (s *Shape) Names() []string {
-	var names []string
-	seen := map[string]bool{}
-	s.each(func(n *node) bool {
-		o := &s.p.objs[n.obj]
-		for _, pr := range s.p.props[o.props:o.propsEnd] {
-			if name := string(s.p.str(pr.name)); pr.listed && !seen[name] {
-				seen[name] = true
-				names = append(names, name)
-			}
-		}
-		return true
-	})
+func (s Shape) Names() []string {
+	if s.shape == nil {
+		return nil
+	}
+	members := s.open().members
+	names := make([]string, len(members))
+	for i := range members {
+		names[i] = members[i].name
+	}
 	return names
+}
+
+// XML says how the value is written in XML.
+func (s Shape) XML() XML {
+	if s.shape == nil {
+		return XML{}
+	}
+	return s.open().xml
 }

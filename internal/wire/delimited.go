@@ -15,7 +15,7 @@ type delimited struct {
 }
 
 // read adds one value; fault says in words why it cannot.
-func (d *delimited) read(text []byte, s *view) (fault string) {
+func (d *delimited) read(text []byte, s view) (fault string) {
 	switch d.style {
 	case Label, LabelExploded:
 		if len(text) == 0 || text[0] != '.' {
@@ -28,7 +28,7 @@ func (d *delimited) read(text []byte, s *view) (fault string) {
 	return d.value(text, s)
 }
 
-func (d *delimited) value(text []byte, s *view) (fault string) {
+func (d *delimited) value(text []byte, s view) (fault string) {
 	switch {
 	case isWhole(s, text):
 		addScalar(d.b, text, s)
@@ -37,7 +37,7 @@ func (d *delimited) value(text []byte, s *view) (fault string) {
 		i := 0
 		for word := range bytes.SplitSeq(text, []byte{d.style.item()}) {
 			item := s.item(i)
-			addScalar(d.b, word, &item)
+			addScalar(d.b, word, item)
 			i++
 		}
 		d.b.End()
@@ -50,7 +50,7 @@ func (d *delimited) value(text []byte, s *view) (fault string) {
 }
 
 // object reads R=1,G=2.
-func (d *delimited) object(text []byte, s *view) (fault string) {
+func (d *delimited) object(text []byte, s view) (fault string) {
 	d.b.BeginObject()
 	for word := range bytes.SplitSeq(text, []byte{d.style.item()}) {
 		name, value, ok := bytes.Cut(word, []byte("="))
@@ -64,7 +64,7 @@ func (d *delimited) object(text []byte, s *view) (fault string) {
 }
 
 // flatObject reads R,1,G,2.
-func (d *delimited) flatObject(text []byte, s *view) (fault string) {
+func (d *delimited) flatObject(text []byte, s view) (fault string) {
 	d.b.BeginObject()
 	var name []byte
 	i := 0
@@ -85,14 +85,14 @@ func (d *delimited) flatObject(text []byte, s *view) (fault string) {
 	return ""
 }
 
-func (d *delimited) member(name, value []byte, s *view) {
+func (d *delimited) member(name, value []byte, s view) {
 	kid, _ := s.member(name)
 	d.b.Key(name)
-	addScalar(d.b, value, &kid)
+	addScalar(d.b, value, kid)
 }
 
 // matrix reads ;a=x,y, ;a=x;a=y and ;R=1;G=2.
-func (d *delimited) matrix(text []byte, s *view) (fault string) {
+func (d *delimited) matrix(text []byte, s view) (fault string) {
 	if len(text) == 0 || text[0] != ';' {
 		return "does not begin with a semicolon, as style matrix does"
 	}
@@ -120,7 +120,7 @@ func (d *delimited) matrix(text []byte, s *view) (fault string) {
 			return "does not name every element, as style matrix does"
 		}
 		item := s.item(i)
-		addScalar(d.b, value, &item)
+		addScalar(d.b, value, item)
 		i++
 	}
 	d.b.End()

@@ -86,7 +86,7 @@ func (w *Writer) single(node int, p *Param, in In) {
 		d.raw(";")
 	}
 	v := viewOf(p.Shape)
-	d.value(node, &v)
+	d.value(node, v)
 	if in == InPath && len(w.misfits) == 0 && !pathValue(w.out[start:]) {
 		w.misfit(node, pathFound, pathWant)
 	}
@@ -132,7 +132,7 @@ func (d *joiner) between() {
 	}
 }
 
-func (d *joiner) value(node int, s *view) {
+func (d *joiner) value(node int, s view) {
 	switch d.w.t.Nodes[node].Kind {
 	case tape.Array:
 		d.array(node, s)
@@ -144,7 +144,7 @@ func (d *joiner) value(node int, s *view) {
 }
 
 // scalar writes one value that stands alone.
-func (d *joiner) scalar(node int, s *view) {
+func (d *joiner) scalar(node int, s view) {
 	text := d.w.t.Text(node)
 	switch {
 	case d.w.t.Nodes[node].Kind == tape.Null:
@@ -182,7 +182,7 @@ func (d *joiner) fits(node int, text []byte) bool {
 	return false
 }
 
-func (d *joiner) array(node int, s *view) {
+func (d *joiner) array(node int, s view) {
 	n := &d.w.t.Nodes[node]
 	switch {
 	case n.Count == 0:
@@ -235,7 +235,7 @@ func (d *joiner) element(node int) bool {
 }
 
 // object writes R,1,G,2 or R=1,G=2.
-func (d *joiner) object(node int, s *view) {
+func (d *joiner) object(node int, s view) {
 	n := &d.w.t.Nodes[node]
 	if n.Count == 0 || !s.may(schema.Object) || s.may(schema.Array|schema.String) {
 		d.w.misfit(node, "null or a structure", "a plain value")

@@ -69,7 +69,7 @@ func (m *Multipart) field(name string) Field {
 }
 
 // asJSON reports whether one value of a field is written as JSON.
-func (f Field) asJSON(s *view) bool {
+func (f Field) asJSON(s view) bool {
 	item := s.item(0)
 	return f.Style == JSON || f.Style == Repeat && !f.File && s.may(schema.Array) && item.structured()
 }
@@ -131,7 +131,7 @@ func (r *Reader) Multipart(b *tape.Builder, body []byte, boundary string, m *Mul
 		kid, _ := m.shape.member(name)
 		r.style = m.field(string(name)).Style
 		b.Key(name)
-		if err := r.read(b, k, &kid); err != nil {
+		if err := r.read(b, k, kid); err != nil {
 			return nil, err
 		}
 	}
@@ -155,7 +155,7 @@ func (r *Reader) addPart(p *part, m *Multipart, files []File) ([]File, error) {
 	}
 	shown := tape.ShowName(p.name)
 	kid, _ := m.shape.member([]byte(f.Name))
-	if fault := f.refuses(p, &kid); fault != "" {
+	if fault := f.refuses(p, kid); fault != "" {
 		return nil, refuse(r.code, "the part %s %s", shown, fault)
 	}
 	text, kind := span{}, textValue
@@ -165,7 +165,7 @@ func (r *Reader) addPart(p *part, m *Multipart, files []File) ([]File, error) {
 		r.text = base64.StdEncoding.AppendEncode(r.text, p.content)
 		text = span{uint32(from), uint32(len(r.text))}
 		kind = fileValue
-	case f.asJSON(&kid):
+	case f.asJSON(kid):
 		text, kind = r.keep(p.content), jsonValue
 	default:
 		text = r.keep(p.content)
@@ -198,7 +198,7 @@ func (r *Reader) partPlace(key span, f *Field, m *Multipart) (int32, error) {
 }
 
 // refuses says in words why a part is not one of the field.
-func (f Field) refuses(p *part, s *view) string {
+func (f Field) refuses(p *part, s view) string {
 	media, params, err := "", map[string]string(nil), error(nil)
 	if p.media != "" {
 		media, params, err = mime.ParseMediaType(p.media)

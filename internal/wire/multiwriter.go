@@ -74,7 +74,7 @@ func (w *Writer) parts(node int, m *Multipart, files []File) (parts []written) {
 		w.misfit(node, w.t.Nodes[node].Kind.String(), "an object: a multipart body is one")
 		return nil
 	}
-	for _, member := range w.ordered(node, &m.shape) {
+	for _, member := range w.ordered(node, m.shape) {
 		name := string(w.t.Key(member.node))
 		if !partName(name) {
 			w.misfit(member.node, "a name that is empty or has quotes, backslashes or control characters", "a name that a multipart body can carry")
@@ -86,7 +86,7 @@ func (w *Writer) parts(node int, m *Multipart, files []File) (parts []written) {
 			continue
 		}
 		p := partWriter{w: w, field: f, files: files, parts: parts}
-		p.member(member.node, &member.kid)
+		p.member(member.node, member.kid)
 		parts = p.parts
 	}
 	w.members = w.members[:0]
@@ -109,7 +109,7 @@ type partWriter struct {
 	index int
 }
 
-func (p *partWriter) member(node int, s *view) {
+func (p *partWriter) member(node int, s view) {
 	n := &p.w.t.Nodes[node]
 	array := n.Kind == tape.Array
 	switch {
@@ -125,7 +125,7 @@ func (p *partWriter) member(node int, s *view) {
 				p.add(p.field.Name, "application/json", p.w.t.AppendJSON(nil, c))
 				continue
 			}
-			p.text(p.field.Name, c, &view{})
+			p.text(p.field.Name, c, view{})
 		}
 	case p.field.Style == Brackets:
 		p.brackets(p.field.Name, node, s)
@@ -135,7 +135,7 @@ func (p *partWriter) member(node int, s *view) {
 }
 
 // brackets writes a[b] and a[0], as in forms.
-func (p *partWriter) brackets(name string, node int, s *view) {
+func (p *partWriter) brackets(name string, node int, s view) {
 	n := &p.w.t.Nodes[node]
 	switch {
 	case n.Kind < tape.Array:
@@ -146,7 +146,7 @@ func (p *partWriter) brackets(name string, node int, s *view) {
 	case n.Kind == tape.Array:
 		for c, i := node+1, 0; c < int(n.Next); c, i = int(p.w.t.Nodes[c].Next), i+1 {
 			item := s.item(i)
-			p.brackets(name+"["+strconv.Itoa(i)+"]", c, &item)
+			p.brackets(name+"["+strconv.Itoa(i)+"]", c, item)
 		}
 	default:
 		from := len(p.w.members)
@@ -156,14 +156,14 @@ func (p *partWriter) brackets(name string, node int, s *view) {
 				p.w.misfit(m.node, "a name that is empty or has brackets or quotes", "a name that a multipart body can carry")
 				continue
 			}
-			p.brackets(name+"["+key+"]", m.node, &m.kid)
+			p.brackets(name+"["+key+"]", m.node, m.kid)
 		}
 		p.w.members = p.w.members[:from]
 	}
 }
 
 // text writes a scalar, or a file's bytes.
-func (p *partWriter) text(name string, node int, s *view) {
+func (p *partWriter) text(name string, node int, s view) {
 	kind, text := p.w.t.Nodes[node].Kind, p.w.t.Text(node)
 	switch {
 	case kind == tape.Null || kind >= tape.Array:
@@ -196,8 +196,8 @@ func (p *partWriter) file(name string, node int, text []byte) {
 	switch in := (part{isFile: true, filename: file.Name, media: file.Type, content: content}); {
 	case err != nil:
 		p.w.misfit(node, "text that is not base64", "the file's bytes in base64 (RFC 4648 §4)")
-	case p.field.refuses(&in, &view{}) != "" || !filename(file.Name) || !headerLine(file.Type):
-		p.w.misfit(node, "a file that "+p.field.refuses(&in, &view{}), "a file that the contract takes")
+	case p.field.refuses(&in, view{}) != "" || !filename(file.Name) || !headerLine(file.Type):
+		p.w.misfit(node, "a file that "+p.field.refuses(&in, view{}), "a file that the contract takes")
 	default:
 		if file.Type == "" {
 			file.Type = "application/octet-stream"

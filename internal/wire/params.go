@@ -39,7 +39,7 @@ func NewParams(list []Param) (*Params, error) {
 	for i := range ps.list {
 		p := &ps.list[i]
 		if v := viewOf(p.Shape); p.Style == Repeat && v.structured() {
-			if err := ps.spread(i, &v); err != nil {
+			if err := ps.spread(i, v); err != nil {
 				return nil, err
 			}
 			continue
@@ -60,7 +60,7 @@ func (ps *Params) add(wire string, t target) error {
 }
 
 // spread enters the members of an exploded object, which stand beside the other parameters.
-func (ps *Params) spread(i int, s *view) error {
+func (ps *Params) spread(i int, s view) error {
 	for _, name := range s.Names() {
 		if err := ps.add(name, target{i, true}); err != nil {
 			return err
@@ -138,7 +138,7 @@ func (r *Reader) members(b *tape.Builder, ps *Params) (unknown []string, err err
 		b.KeyString(p.Name)
 		r.style = p.Style
 		v := viewOf(p.Shape)
-		if err := r.read(b, k, &v); err != nil {
+		if err := r.read(b, k, v); err != nil {
 			return unknown, err
 		}
 	}
@@ -224,7 +224,7 @@ func (r *Reader) single(b *tape.Builder, p *Param, text []byte) error {
 	}
 	d := delimited{style: p.Style, wire: p.Wire, b: b}
 	v := viewOf(p.Shape)
-	if fault := d.read(text, &v); fault != "" {
+	if fault := d.read(text, v); fault != "" {
 		return refuse(r.code, "%s %s", p.Name, fault)
 	}
 	return r.blame(b)

@@ -54,7 +54,7 @@ func (r *Reader) Form(b *tape.Builder, body []byte, style Style, s schema.Shape)
 		}
 	}
 	v := viewOf(s)
-	if err := r.object(b, 0, &v); err != nil {
+	if err := r.object(b, 0, v); err != nil {
 		return err
 	}
 	return r.blame(b)
@@ -131,7 +131,7 @@ func (r *Reader) twoWays(key span) error {
 }
 
 // read adds what stands at place k.
-func (r *Reader) read(b *tape.Builder, k int32, s *view) error {
+func (r *Reader) read(b *tape.Builder, k int32, s view) error {
 	p := &r.places[k]
 	if p.count > 0 {
 		return r.structure(b, k, s)
@@ -157,7 +157,7 @@ func (r *Reader) read(b *tape.Builder, k int32, s *view) error {
 }
 
 // addText adds the text of a value.
-func (r *Reader) addText(b *tape.Builder, v int32, s *view) {
+func (r *Reader) addText(b *tape.Builder, v int32, s view) {
 	if r.values[v].kind == fileValue {
 		b.Bytes(r.textOf(v))
 		return
@@ -171,7 +171,7 @@ func (r *Reader) textOf(v int32) []byte {
 }
 
 // list reads all values at a place as elements.
-func (r *Reader) list(b *tape.Builder, k int32, s *view) error {
+func (r *Reader) list(b *tape.Builder, k int32, s view) error {
 	b.BeginArray()
 	v := r.places[k].first
 	for i := range int(r.places[k].values) {
@@ -181,7 +181,7 @@ func (r *Reader) list(b *tape.Builder, k int32, s *view) error {
 			}
 		} else {
 			item := s.item(i)
-			r.addText(b, v, &item)
+			r.addText(b, v, item)
 		}
 		v = r.values[v].next
 	}
@@ -190,7 +190,7 @@ func (r *Reader) list(b *tape.Builder, k int32, s *view) error {
 }
 
 // structure reads what is below a place: an array written a[]= or a[0]=, or an object.
-func (r *Reader) structure(b *tape.Builder, k int32, s *view) error {
+func (r *Reader) structure(b *tape.Builder, k int32, s view) error {
 	if appended := r.appended(k); appended != 0 {
 		where := r.where(k)
 		switch {
@@ -227,7 +227,7 @@ func (r *Reader) allIndexes(k int32) bool {
 	return true
 }
 
-func (r *Reader) array(b *tape.Builder, k int32, s *view) error {
+func (r *Reader) array(b *tape.Builder, k int32, s view) error {
 	count, from := int(r.places[k].count), len(r.slots)
 	for range count {
 		r.slots = append(r.slots, 0)
@@ -246,7 +246,7 @@ func (r *Reader) array(b *tape.Builder, k int32, s *view) error {
 				WithHint("write the indexes 0, 1, 2, … without gaps")
 		}
 		item := s.item(i)
-		if err := r.read(b, kid, &item); err != nil {
+		if err := r.read(b, kid, item); err != nil {
 			return err
 		}
 	}
@@ -255,13 +255,13 @@ func (r *Reader) array(b *tape.Builder, k int32, s *view) error {
 	return nil
 }
 
-func (r *Reader) object(b *tape.Builder, k int32, s *view) error {
+func (r *Reader) object(b *tape.Builder, k int32, s view) error {
 	b.BeginObject()
 	for kid := r.places[k].kids; kid != 0; kid = r.places[kid].next {
 		name := r.nameOf(kid)
 		below, _ := s.member(name)
 		b.Key(name)
-		if err := r.read(b, kid, &below); err != nil {
+		if err := r.read(b, kid, below); err != nil {
 			return err
 		}
 	}
@@ -281,7 +281,7 @@ func (r *Reader) readJSON(b *tape.Builder, where string, text []byte) error {
 // addScalar reads text as the type that s wants. A string stays a string where s takes that
 // string; else it becomes true, false or a number if it is written exactly so; else it stays
 // a string, and the check will refuse it.
-func addScalar(b *tape.Builder, text []byte, s *view) {
+func addScalar(b *tape.Builder, text []byte, s view) {
 	switch scalarKind(text, s) {
 	case tape.True:
 		b.Bool(true)
@@ -294,7 +294,7 @@ func addScalar(b *tape.Builder, text []byte, s *view) {
 	}
 }
 
-func scalarKind(text []byte, s *view) tape.Kind {
+func scalarKind(text []byte, s view) tape.Kind {
 	if !s.may(schema.Number|schema.Boolean) || s.takes(text) {
 		return tape.String
 	}
@@ -321,6 +321,6 @@ func scalarKind(text []byte, s *view) tape.Kind {
 
 // isWhole reports whether text that could be a list is one value: where s takes it as a
 // string, it is that string.
-func isWhole(s *view, text []byte) bool {
+func isWhole(s view, text []byte) bool {
 	return !s.may(schema.Array|schema.Object) || s.takes(text)
 }

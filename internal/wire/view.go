@@ -1,10 +1,6 @@
 package wire
 
-import (
-	"slices"
-
-	"sallyport/internal/schema"
-)
+import "sallyport/internal/schema"
 
 // view is a schema's shape with its types at hand. The zero view is a place that no schema
 // knows.
@@ -22,7 +18,7 @@ func viewOf(s schema.Shape) view {
 }
 
 // member is the view of a member; listed is false for a map's entry and an unknown name.
-func (v *view) member(name []byte) (kid view, listed bool) {
+func (v view) member(name []byte) (kid view, listed bool) {
 	if !v.Known() {
 		return view{}, false
 	}
@@ -31,7 +27,7 @@ func (v *view) member(name []byte) (kid view, listed bool) {
 }
 
 // item is the view of an element.
-func (v *view) item(i int) view {
+func (v view) item(i int) view {
 	if !v.Known() {
 		return view{}
 	}
@@ -39,18 +35,15 @@ func (v *view) item(i int) view {
 }
 
 // may reports whether a value of one of the types may stand there.
-func (v *view) may(types schema.Types) bool { return v.types&types != 0 }
+func (v view) may(types schema.Types) bool { return v.types&types != 0 }
 
 // takes reports whether v takes the text as a string.
-func (v *view) takes(text []byte) bool { return v.may(schema.String) && v.Text(text) }
+func (v view) takes(text []byte) bool { return v.may(schema.String) && v.Text(text) }
 
 // structured reports whether a value is an object, and nothing else but null.
-func (v *view) structured() bool {
+func (v view) structured() bool {
 	return v.may(schema.Object) && !v.may(schema.AllTypes&^(schema.Object|schema.Null))
 }
-
-// rank is a listed member's position in the contract.
-func (v *view) rank(name []byte) int { return slices.Index(v.Names(), string(name)) }
 
 // scalars are the types of what has no parts.
 const scalars = schema.String | schema.Number | schema.Boolean

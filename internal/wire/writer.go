@@ -74,7 +74,7 @@ func (w *Writer) found() []Misfit {
 func (w *Writer) Form(dst []byte, t *tape.Tape, node int, style Style, s schema.Shape) ([]byte, error) {
 	w.start(dst, t, style, false)
 	v := viewOf(s)
-	w.form(node, &v)
+	w.form(node, v)
 	return w.end(dst)
 }
 
@@ -82,11 +82,11 @@ func (w *Writer) Form(dst []byte, t *tape.Tape, node int, style Style, s schema.
 func (w *Writer) FormMisfits(t *tape.Tape, node int, style Style, s schema.Shape) []Misfit {
 	w.start(nil, t, style, true)
 	v := viewOf(s)
-	w.form(node, &v)
+	w.form(node, v)
 	return w.found()
 }
 
-func (w *Writer) form(node int, s *view) {
+func (w *Writer) form(node int, s view) {
 	if w.t.Nodes[node].Kind != tape.Object {
 		w.misfit(node, w.t.Nodes[node].Kind.String(), "an object: a form is one")
 		return
@@ -100,7 +100,7 @@ func (w *Writer) form(node int, s *view) {
 			w.misfit(m.node, "a name with a NUL character", "a name that a form can carry")
 		default:
 			w.key = append(w.key[:0], name...)
-			w.value(m.node, &m.kid)
+			w.value(m.node, m.kid)
 		}
 	}
 	w.members = w.members[:0]
@@ -131,18 +131,18 @@ func (w *Writer) query(node int, p *Param) {
 			w.out = appendEscaped(w.out, w.t.AppendJSON(nil, node))
 		}
 	case p.Style == Repeat && n.Kind == tape.Object && v.structured():
-		w.spread(node, &v)
+		w.spread(node, v)
 	case p.Style == Brackets || p.Style == Repeat:
-		w.value(node, &v)
+		w.value(node, v)
 	default:
 		d := joiner{w: w, style: p.Style, wire: p.Wire, escape: true}
 		w.pairStart()
-		d.value(node, &v)
+		d.value(node, v)
 	}
 }
 
 // spread writes an object's members beside the other parameters.
-func (w *Writer) spread(node int, s *view) {
+func (w *Writer) spread(node int, s view) {
 	if w.t.Nodes[node].Count == 0 {
 		w.misfit(node, "an empty object", "at least one member")
 	}
@@ -153,7 +153,7 @@ func (w *Writer) spread(node int, s *view) {
 			continue
 		}
 		w.key = append(w.key[:0], name...)
-		w.value(m.node, &m.kid)
+		w.value(m.node, m.kid)
 	}
 	w.members = w.members[:0]
 }
@@ -166,7 +166,7 @@ func (w *Writer) misfit(node int, found, want string) {
 
 // ordered lists the members of an object: those that s lists in its order, then the others
 // by name. The caller takes them off w.members when it is done.
-func (w *Writer) ordered(node int, s *view) []member {
+func (w *Writer) ordered(node int, s view) []member {
 	from := len(w.members)
 	end := int(w.t.Nodes[node].Next)
 	sorted := true
@@ -174,7 +174,7 @@ func (w *Writer) ordered(node int, s *view) []member {
 		kid, listed := s.member(w.t.Key(c))
 		rank := 1 << 30
 		if listed {
-			rank = s.rank(w.t.Key(c))
+			rank = s.Rank(w.t.Key(c))
 		}
 		if n := len(w.members); n > from && (w.members[n-1].rank > rank || !listed) {
 			sorted = false
@@ -194,7 +194,7 @@ func (w *Writer) ordered(node int, s *view) []member {
 }
 
 // value writes a value below w.key. Arrays are written with indexes in brackets, or repeated.
-func (w *Writer) value(node int, s *view) {
+func (w *Writer) value(node int, s view) {
 	switch w.t.Nodes[node].Kind {
 	case tape.Array:
 		w.array(node, s)
@@ -207,7 +207,7 @@ func (w *Writer) value(node int, s *view) {
 	}
 }
 
-func (w *Writer) scalar(node int, s *view) {
+func (w *Writer) scalar(node int, s view) {
 	text := w.t.Text(node)
 	switch {
 	case bytes.IndexByte(text, 0) >= 0:
@@ -234,7 +234,7 @@ func (w *Writer) pairStart() {
 	w.out = append(appendEscaped(w.out, w.key), '=')
 }
 
-func (w *Writer) array(node int, s *view) {
+func (w *Writer) array(node int, s view) {
 	n := &w.t.Nodes[node]
 	switch {
 	case n.Count == 0:
@@ -252,7 +252,7 @@ func (w *Writer) array(node int, s *view) {
 		if w.style == Brackets {
 			w.key = append(strconv.AppendInt(append(w.key[:length], '['), int64(i), 10), ']')
 			item := s.item(i)
-			w.value(c, &item)
+			w.value(c, item)
 			continue
 		}
 		w.plain(c)
@@ -261,7 +261,7 @@ func (w *Writer) array(node int, s *view) {
 }
 
 // readsWhole reports whether a single element would be read as a plain value.
-func (w *Writer) readsWhole(node int, s *view) bool {
+func (w *Writer) readsWhole(node int, s view) bool {
 	return w.t.Nodes[node].Kind < tape.Array && isWhole(s, w.t.Text(node))
 }
 
@@ -273,11 +273,11 @@ func (w *Writer) plain(node int) {
 	case tape.Null:
 		w.misfit(node, "null", "nothing at all: a form cannot carry null")
 	default:
-		w.scalar(node, &view{})
+		w.scalar(node, view{})
 	}
 }
 
-func (w *Writer) object(node int, s *view) {
+func (w *Writer) object(node int, s view) {
 	n := &w.t.Nodes[node]
 	if n.Count == 0 || w.style != Brackets {
 		w.misfit(node, "an object of "+strconv.Itoa(int(n.Count))+" names", "a value that a form can carry")
@@ -297,7 +297,7 @@ func (w *Writer) object(node int, s *view) {
 			w.misfit(m.node, "a name with a NUL character", "a name that a form can carry")
 		default:
 			w.key = append(append(append(w.key[:length], '['), name...), ']')
-			w.value(m.node, &m.kid)
+			w.value(m.node, m.kid)
 		}
 	}
 	w.key, w.members = w.key[:length], w.members[:from]
