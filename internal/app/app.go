@@ -44,6 +44,14 @@ type Options struct {
 	Log *slog.Logger
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
+	// Steady counts the time that passes, whatever becomes of the wall clock; nil means
+	// the machine's monotonic clock, from the wall clock's time at the start.
+	Steady func() time.Time
+}
+
+// steady is a clock that goes on from began by what passes.
+func steady(began time.Time) func() time.Time {
+	return func() time.Time { return began.Add(time.Since(began)).Round(0) }
 }
 
 // Gate is a running gate. Open makes it, Run serves until its context ends, Close
@@ -79,6 +87,9 @@ type Gate struct {
 // Open reads the file, opens everything and listens. Faults of the file come back as
 // config.Faults.
 func Open(ctx context.Context, o Options) (*Gate, error) {
+	if o.Steady == nil {
+		o.Steady = steady(time.Now())
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -292,9 +303,8 @@ func (g *Gate) housekeeping(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		now := g.options.Now()
-		_, err1 := g.store.PurgeRepeats(ctx, now)
-		_, err2 := g.store.PurgeRevocations(ctx, now)
+		_, err1 := g.store.PurgeRepeats(ctx, g.options.Steady())
+		_, err2 := g.store.PurgeRevocations(ctx, g.options.Now())
 		if err := errors.Join(err1, err2); err != nil && ctx.Err() == nil {
 			g.log.Error("expired rows were not removed", "error", err)
 		}

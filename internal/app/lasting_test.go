@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sallyport/internal/config"
@@ -91,9 +92,9 @@ func TestHashKeys(t *testing.T) {
 	wg.Wait()
 }
 
-// TestAnswersAreSealedBySite: what is kept for one site opens for no other, and does not
-// hold its text.
-func TestAnswersAreSealedBySite(t *testing.T) {
+// TestAnswersAreSealedByCall: what is kept for one call opens for no other, of any site,
+// and does not hold its text.
+func TestAnswersAreSealedByCall(t *testing.T) {
 	store, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "s.db"), Role: sqlite.Serve})
 	if err != nil {
 		t.Fatal(err)
@@ -104,20 +105,48 @@ func TestAnswersAreSealedBySite(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := answers{seal.NewKeyring(root, store)}
-	sealed, err := a.Seal(t.Context(), "shop", []byte("ada@example.com"))
+	call := func(change func(*egress.AnswerOf)) egress.AnswerOf {
+		of := egress.AnswerOf{Key: egress.RepeatKey{Site: "shop", Connection: "payments", Operation: "create-refund", Caller: "backend@live", KeyHash: [32]byte{1}}, Request: [32]byte{2}}
+		change(&of)
+		return of
+	}
+	same := call(func(*egress.AnswerOf) {})
+	sealed, err := a.Seal(t.Context(), same, []byte("ada@example.com"))
 	if err != nil || bytes.Contains(sealed, []byte("ada")) {
 		t.Fatalf("%q %v", sealed, err)
 	}
-	if open, err := a.Open(t.Context(), "shop", sealed); err != nil || string(open) != "ada@example.com" {
+	if open, err := a.Open(t.Context(), same, sealed); err != nil || string(open) != "ada@example.com" {
 		t.Errorf("%q %v", open, err)
 	}
-	if open, err := a.Open(t.Context(), "blog", sealed); err == nil {
-		t.Errorf("another site read %q", open)
+	for name, change := range map[string]func(*egress.AnswerOf){
+		"site":       func(of *egress.AnswerOf) { of.Key.Site = "blog" },
+		"connection": func(of *egress.AnswerOf) { of.Key.Connection = "donations" },
+		"operation":  func(of *egress.AnswerOf) { of.Key.Operation = "retrieve-refund" },
+		"caller":     func(of *egress.AnswerOf) { of.Key.Caller = "visit:1@live" },
+		"key":        func(of *egress.AnswerOf) { of.Key.KeyHash[31] = 1 },
+		"request":    func(of *egress.AnswerOf) { of.Request[0] = 3 },
+		"border":     func(of *egress.AnswerOf) { of.Key.Connection, of.Key.Operation = "paymentscreate", "-refund" },
+	} {
+		if open, err := a.Open(t.Context(), call(change), sealed); err == nil {
+			t.Errorf("another %s read %q", name, open)
+		}
 	}
 	sealed[len(sealed)-1] ^= 1
-	if _, err := a.Open(t.Context(), "shop", sealed); err == nil {
+	if _, err := a.Open(t.Context(), same, sealed); err == nil {
 		t.Error("a changed answer was opened")
 	}
+}
+
+// TestSteady: the clock of records goes on from its begin by what passes.
+func TestSteady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		clock := steady(began)
+		time.Sleep(25 * time.Hour)
+		if got := clock(); got.Sub(began) != 25*time.Hour || got != got.Round(0) {
+			t.Errorf("after 25 h it says %s (began %s)", got, began)
+		}
+	})
 }
 
 // TestMocksOutliveReloads: what was created can still be read after a change of the file;

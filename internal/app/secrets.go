@@ -5,6 +5,8 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +15,7 @@ import (
 	"sync"
 
 	"sallyport/internal/config"
+	"sallyport/internal/egress"
 	"sallyport/internal/secret"
 	"sallyport/internal/secret/keystore"
 	"sallyport/internal/secret/seal"
@@ -138,22 +141,31 @@ func (h *hashKeys) key(site string) (secret.Value, error) {
 // answers seals what egress keeps for repeats, with the site's data key.
 type answers struct{ keyring *seal.Keyring }
 
-const answerPurpose = "idempotency-answer"
+// answerPurpose binds an answer to its call: the parts of the call's name, each after its
+// length, by their hash.
+func answerPurpose(of egress.AnswerOf) string {
+	h := sha256.New()
+	for _, part := range []string{of.Key.Site, of.Key.Connection, of.Key.Operation, of.Key.Caller, string(of.Key.KeyHash[:]), string(of.Request[:])} {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+		h.Write([]byte(part))
+	}
+	return "idempotency-answer/" + hex.EncodeToString(h.Sum(nil))
+}
 
 // Seal implements egress.Answers.
-func (a answers) Seal(ctx context.Context, site string, plaintext []byte) ([]byte, error) {
-	s, err := a.keyring.DataKey(ctx, site)
+func (a answers) Seal(ctx context.Context, of egress.AnswerOf, plaintext []byte) ([]byte, error) {
+	s, err := a.keyring.DataKey(ctx, of.Key.Site)
 	if err != nil {
 		return nil, err
 	}
-	return s.Seal(plaintext, answerPurpose)
+	return s.Seal(plaintext, answerPurpose(of))
 }
 
 // Open implements egress.Answers.
-func (a answers) Open(ctx context.Context, site string, sealed []byte) ([]byte, error) {
-	s, err := a.keyring.DataKey(ctx, site)
+func (a answers) Open(ctx context.Context, of egress.AnswerOf, sealed []byte) ([]byte, error) {
+	s, err := a.keyring.DataKey(ctx, of.Key.Site)
 	if err != nil {
 		return nil, err
 	}
-	return s.Open(sealed, answerPurpose)
+	return s.Open(sealed, answerPurpose(of))
 }

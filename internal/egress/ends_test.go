@@ -118,8 +118,8 @@ func (p *parts) PurgeRepeats(context.Context, time.Time) (int, error) { return 0
 
 type plain struct{}
 
-func (plain) Seal(_ context.Context, _ string, b []byte) ([]byte, error) { return b, nil }
-func (plain) Open(_ context.Context, _ string, b []byte) ([]byte, error) { return b, nil }
+func (plain) Seal(_ context.Context, _ AnswerOf, b []byte) ([]byte, error) { return b, nil }
+func (plain) Open(_ context.Context, _ AnswerOf, b []byte) ([]byte, error) { return b, nil }
 
 func (p *parts) Send(ctx context.Context, r *Request) (*Response, error) {
 	if p.waits != nil {

@@ -28,14 +28,15 @@ type exchange struct {
 	keyID  string
 	stripQ []string // query names that carried the site key
 
-	args   contract.Args
-	out    contract.Output
-	key    string // idempotency key towards the provider
-	asked  string // the caller's own key
-	idem   RepeatKey
-	began  bool
-	flight *flight // this call's, while others with its key wait
-	replay bool
+	args     contract.Args
+	out      contract.Output
+	key      string // idempotency key towards the provider
+	asked    string // the caller's own key
+	idem     RepeatKey
+	idemHash [32]byte // of the request that idem was used with
+	began    bool
+	flight   *flight // this call's, while others with its key wait
+	replay   bool
 	// repeats: the call with this key was made before, and its outcome is unknown.
 	repeats bool
 

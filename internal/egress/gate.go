@@ -29,6 +29,10 @@ type Deps struct {
 	// once per connection and server when the Gate is built.
 	Upstream func(c *site.Connection, p *provider.Pack, op *contract.Operation) (Upstream, error)
 	Now      func() time.Time
+	// Steady is the clock of the records of calls: it counts the time that passes, also
+	// where the wall clock is set meanwhile. A record that expired because somebody set
+	// the clock would let a call be made twice. Nil means Now.
+	Steady func() time.Time
 }
 
 // Gate runs calls for one configuration. It is immutable: a reload builds another
@@ -79,6 +83,9 @@ type Catalog interface {
 // New builds a Gate for the given sites. It fails when a rule names what the
 // contract does not have; config reports the same faults with their lines.
 func New(sites []*site.Site, catalog Catalog, deps Deps) (*Gate, error) {
+	if deps.Steady == nil {
+		deps.Steady = deps.Now
+	}
 	g := &Gate{sites: map[string]*siteRules{}, steps: pipeline(), deps: deps}
 	for _, s := range sites {
 		rules := &siteRules{Site: s, conns: map[string]*connection{}}

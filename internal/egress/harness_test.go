@@ -289,17 +289,17 @@ func (freezes) Frozen(string, string) (egress.Freeze, bool, error) {
 // sealed is a stand-in for the site's data key: only its own site opens it.
 type sealed struct{}
 
-func (sealed) Seal(_ context.Context, siteName string, b []byte) ([]byte, error) {
-	return json.Marshal(map[string]any{"site": siteName, "data": b})
+func (sealed) Seal(_ context.Context, of egress.AnswerOf, b []byte) ([]byte, error) {
+	return json.Marshal(map[string]any{"of": of, "data": b})
 }
 
-func (sealed) Open(_ context.Context, siteName string, b []byte) ([]byte, error) {
+func (sealed) Open(_ context.Context, of egress.AnswerOf, b []byte) ([]byte, error) {
 	var box struct {
-		Site string
+		Of   egress.AnswerOf
 		Data []byte
 	}
-	if err := json.Unmarshal(b, &box); err != nil || box.Site != siteName {
-		return nil, errors.New("sealed for another site")
+	if err := json.Unmarshal(b, &box); err != nil || box.Of != of {
+		return nil, errors.New("sealed for another call")
 	}
 	return box.Data, nil
 }

@@ -103,7 +103,9 @@ func (x *exchange) setProviderKey(key string) {
 // claim makes this call the first with its key, or waits for the first and
 // returns its answer.
 func (g *Gate) claim(ctx context.Context, x *exchange) Decision {
-	want := Repeat{RequestHash: x.requestHash(), ExpiresAt: g.now().Add(x.keep()), CreatedAt: g.now()}
+	now := g.deps.Steady
+	x.idemHash = x.requestHash()
+	want := Repeat{RequestHash: x.idemHash, ExpiresAt: now().Add(x.keep()), CreatedAt: now()}
 	ctx, cancel := context.WithTimeout(ctx, waitForFirst)
 	defer cancel()
 	for x.flight == nil {
@@ -121,7 +123,7 @@ func (g *Gate) claim(ctx context.Context, x *exchange) Decision {
 	}
 	// Another process may be making the call: its end is looked for in the store.
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
-		first, known, err := g.deps.Idempotency.BeginRepeat(ctx, x.idem, want, g.now())
+		first, known, err := g.deps.Idempotency.BeginRepeat(ctx, x.idem, want, now())
 		switch {
 		case err != nil:
 			return deny(problem.Wrap(err, problem.StoreUnavailable, "the record of earlier calls cannot be read"))
@@ -132,13 +134,13 @@ func (g *Gate) claim(ctx context.Context, x *exchange) Decision {
 			return deny(otherRequest())
 		case known.State == RepeatDone:
 			return g.openAnswer(ctx, x, known.Sealed)
-		case known.State == RepeatInProgress && g.now().Sub(known.CreatedAt) > staleAfter:
+		case known.State == RepeatInProgress && now().Sub(known.CreatedAt) > staleAfter:
 			if err := g.deps.Idempotency.MarkRepeatUnknown(ctx, x.idem); err != nil {
 				return deny(problem.Wrap(err, problem.StoreUnavailable, "the record of an earlier call cannot be written"))
 			}
 			continue
 		case known.State != RepeatInProgress:
-			return x.repeatUnknown(g.now().Sub(known.CreatedAt))
+			return x.repeatUnknown(now().Sub(known.CreatedAt))
 		}
 		select {
 		case <-ctx.Done():

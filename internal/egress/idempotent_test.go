@@ -3,6 +3,7 @@ package egress_test
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"sallyport/internal/egress"
 	"sallyport/internal/problem"
@@ -48,6 +49,31 @@ func TestRepeats(t *testing.T) {
 	}
 	if w.upstream.count() != 4 {
 		t.Errorf("%d calls, want 4", w.upstream.count())
+	}
+}
+
+// TestClockIsSet: a wall clock that is set while the gate runs, forward or back, makes no
+// call twice: records live by the time that passes.
+func TestClockIsSet(t *testing.T) {
+	var step time.Duration
+	passing := time.Now()
+	w := open(t)
+	w.deps.Now = func() time.Time { return passing.Add(step) }
+	w.deps.Steady = func() time.Time { return passing }
+	w.build(payments(t))
+	backend := func(key string) *egress.Answer {
+		return w.Call(t.Context(), w.backend("payments", "POST", intents, `{"amount":1900,"currency":"eur"}`, "Idempotency-Key", key))
+	}
+	passed(t, backend("k1"))
+	for _, step = range []time.Duration{0, 48 * time.Hour, 10 * 365 * 24 * time.Hour, -48 * time.Hour} {
+		if again := backend("k1"); again.Header.Get("Idempotent-Replayed") != "true" || w.upstream.count() != 1 {
+			t.Fatalf("set by %s: %d calls, %+v", step, w.upstream.count(), again.Header)
+		}
+	}
+	passing = passing.Add(25 * time.Hour)
+	passed(t, backend("k1"))
+	if w.upstream.count() != 2 {
+		t.Errorf("after 25 h: %d calls, want another one", w.upstream.count())
 	}
 }
 

@@ -68,8 +68,15 @@ type Response struct {
 
 // Answers seals the answers that are kept for repeats, with the data key of the site.
 type Answers interface {
-	Seal(ctx context.Context, siteName string, plaintext []byte) ([]byte, error)
-	Open(ctx context.Context, siteName string, sealed []byte) ([]byte, error)
+	Seal(ctx context.Context, of AnswerOf, plaintext []byte) ([]byte, error)
+	Open(ctx context.Context, of AnswerOf, sealed []byte) ([]byte, error)
+}
+
+// AnswerOf is the call that a kept answer is bound to: sealed for one it opens for no
+// other, wherever in the store somebody puts it.
+type AnswerOf struct {
+	Key     RepeatKey
+	Request [32]byte // Repeat.RequestHash
 }
 
 // Record is what is kept of one call, for the log line: names, numbers and reasons only.

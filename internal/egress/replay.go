@@ -28,8 +28,10 @@ type storedProblem struct {
 	ProviderCode   string          `json:"provider_code,omitempty"`
 }
 
+func (x *exchange) answerOf() AnswerOf { return AnswerOf{Key: x.idem, Request: x.idemHash} }
+
 func (g *Gate) openAnswer(ctx context.Context, x *exchange, sealed []byte) Decision {
-	stored, err := g.deps.Answers.Open(ctx, x.call.Site, sealed)
+	stored, err := g.deps.Answers.Open(ctx, x.answerOf(), sealed)
 	if err != nil {
 		return deny(problem.Wrap(err, problem.StoreUnavailable, "the stored answer cannot be opened"))
 	}
@@ -88,12 +90,12 @@ func (g *Gate) settleRecord(ctx context.Context, x *exchange, answer *Answer) er
 	if err != nil {
 		return errors.Join(err, g.deps.Idempotency.MarkRepeatUnknown(ctx, x.idem))
 	}
-	sealed, err := g.deps.Answers.Seal(ctx, x.call.Site, raw)
+	sealed, err := g.deps.Answers.Seal(ctx, x.answerOf(), raw)
 	if err != nil {
 		return errors.Join(err, g.deps.Idempotency.MarkRepeatUnknown(ctx, x.idem))
 	}
 	if x.flight != nil {
 		x.flight.answer = raw
 	}
-	return g.deps.Idempotency.FinishRepeat(ctx, x.idem, sealed, g.now().Add(x.keep()))
+	return g.deps.Idempotency.FinishRepeat(ctx, x.idem, sealed, g.deps.Steady().Add(x.keep()))
 }
