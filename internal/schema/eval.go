@@ -2,6 +2,7 @@ package schema
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"sallyport/internal/tape"
 )
@@ -130,8 +131,21 @@ func (m *Machine) named(i uint32, c *tape.Node, name span) bool {
 	if c.Flags&tape.KeyEscaped != 0 {
 		return bytes.Equal(m.t.Key(int(i)), m.p.str(name))
 	}
-	return c.KeyEnd-c.KeyOff == name.end-name.off &&
-		string(m.t.Src[c.KeyOff:c.KeyEnd]) == string(m.p.text[name.off:name.end])
+	return c.KeyEnd-c.KeyOff == name.end-name.off && same(m.t.Src[c.KeyOff:c.KeyEnd], m.p.text[name.off:name.end])
+}
+
+// same compares names of the same length, which are short and mostly equal here.
+func same(a, b []byte) bool {
+	n := len(a)
+	switch {
+	case n > 16 || n < 4 || len(b) < n:
+		return string(a) == string(b)
+	case n < 8:
+		return binary.LittleEndian.Uint32(a) == binary.LittleEndian.Uint32(b) &&
+			binary.LittleEndian.Uint32(a[n-4:]) == binary.LittleEndian.Uint32(b[n-4:])
+	}
+	return binary.LittleEndian.Uint64(a) == binary.LittleEndian.Uint64(b) &&
+		binary.LittleEndian.Uint64(a[n-8:]) == binary.LittleEndian.Uint64(b[n-8:])
 }
 
 // lookup finds a member's name in an object's table; noLimit: it is not there.

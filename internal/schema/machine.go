@@ -41,6 +41,7 @@ type Machine struct {
 	explained bool
 	buf       []byte // states saved by scopes of known members
 	text      []byte
+	strange   []string // unknown places of the last reduced value; see unknown
 }
 
 type state uint8

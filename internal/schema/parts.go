@@ -41,7 +41,11 @@ func (c *Compiler) parts(r *reader, n *node) {
 		key string
 		op  combOp
 	}{{"anyOf", opAny}, {"oneOf", opOne}} {
-		if i, ok := r.list(k.key); ok {
+		i, ok := r.list(k.key)
+		if _, told := r.keys["discriminator"]; ok && !told && r.t.Nodes[i].Count == 1 {
+			// One alternative is no choice, and can be merged with its target.
+			add(opAll, uint32(c.id(r.place(i+1))), 0, 0)
+		} else if ok {
 			add(k.op, c.alternatives(r, i), 0, 0)
 		}
 	}

@@ -36,12 +36,12 @@ func writeName(b *strings.Builder, name string) {
 	}
 }
 
-func pathName(s string) bool {
+func pathName[T ~string | ~[]byte](s T) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '$' || c == ':') {
 			return false
 		}
 	}
-	return s != ""
+	return len(s) > 0
 }

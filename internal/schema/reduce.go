@@ -73,10 +73,8 @@ func (w *reducer) clean(i uint32, nd *tape.Node, lens *Lens) bool {
 	if !lens.All || len(lens.Kids) > 0 || lens.Every != nil {
 		return false
 	}
-	for _, s := range w.m.state[i+1 : nd.Next] {
-		if s != known {
-			return false
-		}
+	if !w.m.allBelow(i) {
+		return false
 	}
 	if lens.Secrets || len(w.m.marks) == 0 {
 		return true
@@ -101,7 +99,12 @@ func (w *reducer) object(i uint32, nd *tape.Node, lens *Lens) {
 			from = -1
 		}
 	}
+	every := w.t.Raw && lens.clear()
 	for k := i + 1; k < nd.Next; k = w.t.Nodes[k].Next {
+		if every && from >= 0 && w.m.state[k] == known && w.m.allBelow(k) {
+			_, to = w.t.Span(int(k))
+			continue
+		}
 		kid := w.member(k, lens)
 		if kid == nil {
 			flush()
@@ -185,31 +188,6 @@ func (w *reducer) count(i uint32) {
 			k++
 		}
 	}
-}
-
-// maxUnknown is how many unknown places are named.
-const maxUnknown = 20
-
-// unknown names the places that the schema does not know.
-func (m *Machine) unknown() []string {
-	var out []string
-	seen := map[string]bool{}
-	for i := m.at + 1; i < m.nodes[m.at].Next && len(out) < maxUnknown; {
-		nd := &m.nodes[i]
-		switch s := m.state[i]; {
-		case s&known == 0:
-			if where := PathText(m.path(int(i)), true); !seen[where] {
-				seen[where] = true
-				out = append(out, where)
-			}
-			i = nd.Next
-		case s&bad != 0:
-			i = nd.Next
-		default:
-			i++
-		}
-	}
-	return out
 }
 
 // path is the way from where the check began to a node.

@@ -1,0 +1,101 @@
+package schema
+
+import "sallyport/internal/tape"
+
+// maxUnknown is how many unknown places are named.
+const maxUnknown = 20
+
+// unknown names the places that the schema does not know, each once. Answers of one
+// operation mostly have the same ones: the list of the last time is given again where it is
+// still right, so that nothing is allocated.
+func (m *Machine) unknown() []string {
+	u := unknowns{m: m, list: m.strange}
+	u.walk(m.at)
+	if u.other || u.met != 1<<len(u.list)-1 {
+		u = unknowns{m: m, fresh: true}
+		u.walk(m.at)
+		m.strange = u.list
+	}
+	return u.list
+}
+
+// unknowns walks over a value once and writes the places on the way, so that the work is
+// linear however the value is nested.
+type unknowns struct {
+	m     *Machine
+	list  []string
+	met   uint32 // of list, as bits
+	fresh bool   // list is being made
+	other bool   // a place that is not in list was met, or list is full
+}
+
+// walk looks at what is in a container; m.text holds its own place.
+func (u *unknowns) walk(i uint32) {
+	m := u.m
+	if i == m.at {
+		m.text = m.text[:0]
+	}
+	box, base := &m.nodes[i], len(m.text)
+	if box.Kind < tape.Array {
+		return
+	}
+	for k := i + 1; k < box.Next && !u.other; k = m.nodes[k].Next {
+		s := m.state[k]
+		if s&bad != 0 || s&known != 0 && m.allBelow(k) {
+			continue
+		}
+		if box.Kind == tape.Array {
+			m.text = append(m.text, "[]"...)
+		} else {
+			m.text = appendName(m.text, m.t.Key(int(k)))
+		}
+		if s&known == 0 {
+			u.note()
+		} else {
+			u.walk(k)
+		}
+		m.text = m.text[:base]
+	}
+}
+
+// allBelow reports whether everything in a value is known.
+func (m *Machine) allBelow(i uint32) bool {
+	for _, s := range m.state[i+1 : m.nodes[i].Next] {
+		if s != known {
+			return false
+		}
+	}
+	return true
+}
+
+// note takes in the place in m.text.
+func (u *unknowns) note() {
+	for k := range u.list {
+		if u.list[k] == string(u.m.text) {
+			u.met |= 1 << k
+			return
+		}
+	}
+	if u.fresh && len(u.list) < maxUnknown {
+		u.list = append(u.list, string(u.m.text))
+		return
+	}
+	u.other = true
+}
+
+// appendName is writeName at the end of a place.
+func appendName(dst, name []byte) []byte {
+	digits := 0
+	for _, c := range name {
+		if c >= '0' && c <= '9' {
+			digits++
+		}
+	}
+	if digits <= 8 && len(name) <= 64 && pathName(name) {
+		if len(dst) > 0 {
+			dst = append(dst, '.')
+		}
+		return append(dst, name...)
+	}
+	return append(append(append(dst, '{'), tape.ShowName(string(name))...), '}')
+}
