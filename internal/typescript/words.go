@@ -1,7 +1,6 @@
 package typescript
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,7 +26,7 @@ func operationWords(op *contract.Operation) []string {
 		}
 	}
 	if op.Legacy != nil {
-		doc = append(doc, "@deprecated "+cmp.Or(sentence(op.Legacy.Note), "The provider calls this legacy since "+clean(op.Legacy.Since)+"."))
+		doc = append(doc, strings.TrimSpace("@deprecated The provider calls this legacy. "+sentence(op.Legacy.Note)))
 	}
 	if source := clean(op.Source); source != "" {
 		doc = append(doc, "@see "+source)
