@@ -1,6 +1,7 @@
 package typescript
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
@@ -37,22 +38,31 @@ func (n *names) take(want string) string {
 // what each shape is by itself and looks one level deeper until that tells no more apart.
 func classes(roots []*shape) map[*shape]int {
 	all := reachable(roots)
-	class := make(map[*shape]int, len(all))
-	for count := 0; ; {
-		ids := map[string]int{}
-		next := make(map[*shape]int, len(all))
-		for _, s := range all {
-			key := signature(s, class)
-			if _, ok := ids[key]; !ok {
-				ids[key] = len(ids)
-			}
-			next[s] = ids[key]
-		}
-		if class = next; len(ids) == count {
+	own, count := numbered(all, func(s *shape, _ []byte) []byte { return []byte(s.itself()) })
+	for class := own; ; {
+		next, n := numbered(all, func(s *shape, key []byte) []byte { return s.around(key, own[s], class) })
+		if class = next; n == count {
 			return class
 		}
-		count = len(ids)
+		count = n
 	}
+}
+
+// numbered gives shapes with the same key the same number, and says how many there are.
+func numbered(all []*shape, key func(s *shape, buffer []byte) []byte) (class map[*shape]int, count int) {
+	class = make(map[*shape]int, len(all))
+	ids := map[string]int{}
+	var buffer []byte
+	for _, s := range all {
+		buffer = key(s, buffer[:0])
+		id, ok := ids[string(buffer)]
+		if !ok {
+			id = len(ids)
+			ids[string(buffer)] = id
+		}
+		class[s] = id
+	}
+	return class, len(ids)
 }
 
 func reachable(roots []*shape) []*shape {
@@ -88,26 +98,29 @@ func (s *shape) each(visit func(*shape)) {
 	}
 }
 
-func signature(s *shape, class map[*shape]int) string {
+// itself is what a shape is without the shapes below it.
+func (s *shape) itself() string {
 	var b strings.Builder
-	of := func(p *shape) int {
-		if p == nil {
-			return -1
-		}
-		return class[p]
-	}
-	fmt.Fprintf(&b, "%d %d %q %d %d", s.kind, s.least, s.text, of(s.rest), of(s.others))
-	parts := make([]int, len(s.parts))
-	for i, p := range s.parts {
-		parts[i] = class[p]
-	}
-	if s.kind == union {
-		slices.Sort(parts)
-		parts = slices.Compact(parts)
-	}
-	fmt.Fprint(&b, parts)
+	fmt.Fprintf(&b, "%d %d %q %v %v", s.kind, s.least, s.text, s.rest != nil, s.others != nil)
 	for _, m := range s.members {
-		fmt.Fprintf(&b, " %q %v %d %q", m.name, m.optional, class[m.shape], m.doc)
+		fmt.Fprintf(&b, " %q %v %q", m.name, m.optional, m.doc)
 	}
 	return b.String()
+}
+
+// around appends what a shape is, and the classes directly below it. The order of a
+// union's parts does not matter.
+func (s *shape) around(key []byte, own int, class map[*shape]int) []byte {
+	key = binary.AppendUvarint(key, uint64(own))
+	var below []int
+	s.each(func(p *shape) { below = append(below, class[p]) })
+	if s.kind == union {
+		slices.Sort(below)
+		below = slices.Compact(below)
+	}
+	key = binary.AppendUvarint(key, uint64(len(below)))
+	for _, id := range below {
+		key = binary.AppendUvarint(key, uint64(id))
+	}
+	return key
 }
