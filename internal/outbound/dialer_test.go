@@ -308,11 +308,7 @@ func (hangingResolver) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Ad
 func TestDialFailuresAreNamed(t *testing.T) {
 	none := resolverFunc(func(string) ([]netip.Addr, error) { return nil, &net.DNSError{IsNotFound: true} })
 	empty := resolverFunc(func(string) ([]netip.Addr, error) { return nil, nil })
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
+	const nobody = "127.0.0.1:1" // no service listens there, and no outgoing connection gets it
 	tests := []struct {
 		name     string
 		resolver Resolver
@@ -321,12 +317,16 @@ func TestDialFailuresAreNamed(t *testing.T) {
 	}{
 		{"no such host", none, "nowhere.example:443", problem.UpstreamUnreachable},
 		{"no address", empty, "nowhere.example:443", problem.UpstreamUnreachable},
-		{"refused", nil, closed.Addr().String(), problem.UpstreamUnreachable},
+		{"refused", nil, nobody, problem.UpstreamUnreachable},
 		{"look-up hangs", hangingResolver{}, "slow.example:443", problem.UpstreamTimeout},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			d := NewDialer(DialerConfig{Policy: PolicyInfrastructure, Resolver: test.resolver, Timeout: 50 * time.Millisecond})
+			patience := 10 * time.Second
+			if test.code == problem.UpstreamTimeout {
+				patience = 50 * time.Millisecond
+			}
+			d := NewDialer(DialerConfig{Policy: PolicyInfrastructure, Resolver: test.resolver, Timeout: patience})
 			_, err := d.DialContext(t.Context(), "tcp", test.address)
 			wantProblem(t, err, test.code, problem.NotSent)
 		})

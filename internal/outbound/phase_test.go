@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sallyport/internal/problem"
@@ -21,42 +22,46 @@ func hold(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 // Every phase that hangs ends in upstream_timeout, in its own time.
 func TestPhasesTimeOut(t *testing.T) {
 	const head = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n"
-	short := Timeouts{Dial: time.Second, TLS: 80 * time.Millisecond, Header: 80 * time.Millisecond, Idle: 80 * time.Millisecond, Total: 400 * time.Millisecond}
+	limits := Timeouts{Dial: time.Second, TLS: 2 * time.Second, Header: 5 * time.Second, Idle: 7 * time.Second, Total: 20 * time.Second}
 	drip := func(c net.Conn, start, piece string) {
 		_, _ = io.WriteString(c, start)
-		for range 200 {
+		for range 60 {
+			time.Sleep(time.Second)
 			if _, err := io.WriteString(c, piece); err != nil {
 				return
 			}
-			time.Sleep(10 * time.Millisecond)
 		}
 	}
 	tests := []struct {
 		name    string
 		serve   func(c net.Conn)
 		outcome problem.Outcome
-		least   time.Duration
+		after   time.Duration
 	}{
-		{"before the head", hold, problem.Unknown, short.Header},
-		{"within the head", func(c net.Conn) { _, _ = io.WriteString(c, head); hold(c) }, problem.Unknown, short.Header},
-		{"head in drops", func(c net.Conn) { drip(c, head, "X-A: a\r\n") }, problem.Unknown, short.Header},
-		{"within the body", func(c net.Conn) { _, _ = io.WriteString(c, head+"\r\nabc"); hold(c) }, problem.Performed, short.Idle},
-		{"body in drops", func(c net.Conn) { drip(c, head+"\r\n", "a") }, problem.Unknown, short.Total},
+		{"before the head", hold, problem.Unknown, limits.Header},
+		{"within the head", func(c net.Conn) { _, _ = io.WriteString(c, head); hold(c) }, problem.Unknown, limits.Header},
+		{"head in drops", func(c net.Conn) { drip(c, head, "X-A: a\r\n") }, problem.Unknown, limits.Header},
+		{"within the body", func(c net.Conn) { _, _ = io.WriteString(c, head+"\r\nabc"); hold(c) }, problem.Performed, limits.Idle},
+		{"body in drops", func(c net.Conn) { drip(c, head+"\r\n", "a") }, problem.Unknown, limits.Total},
 	}
+	public := newPublicHost(t)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			u := rawUpstream(t, func(u *upstream, c net.Conn) {
-				if u.read(bufio.NewReader(c)) {
-					test.serve(c)
+			synctest.Test(t, func(t *testing.T) {
+				var u upstream
+				h, stop := public.serve(t, limits, func(c net.Conn) {
+					if u.read(bufio.NewReader(c)) {
+						test.serve(c)
+					}
+				})
+				defer stop()
+				began := time.Now()
+				_, err := h.Do(t.Context(), &Call{Method: http.MethodPost, Path: "/", Finish: true})
+				if took := time.Since(began); took != test.after {
+					t.Errorf("took %s, want %s", took, test.after)
 				}
+				wantProblem(t, err, problem.UpstreamTimeout, test.outcome)
 			})
-			h := to(t, u, func(c *HostConfig) { c.Timeouts = short })
-			began := time.Now()
-			_, err := h.Do(t.Context(), &Call{Method: http.MethodPost, Path: "/", Finish: true})
-			if took := time.Since(began); took < test.least || took > test.least+3*time.Second {
-				t.Errorf("took %s, want about %s", took, test.least)
-			}
-			wantProblem(t, err, problem.UpstreamTimeout, test.outcome)
 		})
 	}
 }
@@ -90,10 +95,11 @@ func TestResetsAreNamed(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			u := rawUpstream(t, func(u *upstream, c net.Conn) {
 				if u.read(bufio.NewReader(c)) {
 					_, _ = io.WriteString(c, test.before)
-					time.Sleep(200 * time.Millisecond) // what was written is read first
+					time.Sleep(700 * time.Millisecond) // what was written is read first
 					reset(c)
 				}
 			})

@@ -61,30 +61,89 @@ func (v *virtual) dial(_ context.Context, _ netip.AddrPort) (net.Conn, error) {
 	}
 }
 
-// virtualHost is a Host on a provider's public name that is served in memory. It is
-// made inside a bubble; stop ends it there.
-func virtualHost(t *testing.T, ca *authority, cert tls.Certificate, quiet syscall.RawConn, h http.Handler) (host *Host, stop func()) {
+// publicHost has what a provider in memory needs from outside of a bubble.
+type publicHost struct {
+	ca    *authority
+	cert  tls.Certificate
+	quiet syscall.RawConn
+}
+
+func newPublicHost(t *testing.T) *publicHost {
 	t.Helper()
-	v := &virtual{conns: make(chan net.Conn), done: make(chan struct{}), quiet: quiet}
-	server := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = server.Serve(tls.NewListener(v, &tls.Config{Certificates: []tls.Certificate{cert}, Time: realNow(cert)}))
-	}()
-	d := NewDialer(DialerConfig{Policy: PolicyProvider, Resolver: resolverFunc(func(string) ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("203.0.114.1")}, nil })})
-	d.via = v.dial
-	host, err := NewHost(HostConfig{URL: "https://api.provider.example", Roots: ca.pool, Dialer: d, Timeouts: Timeouts{Total: 15 * time.Second}})
+	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	host.tls.Time = realNow(cert)
+	t.Cleanup(func() { socket.Close() })
+	p := &publicHost{ca: newAuthority(t)}
+	p.cert = p.ca.issue(t, time.Now().Add(time.Hour), "api.provider.example")
+	if p.quiet, err = socket.SyscallConn(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// serve makes a Host on the provider's public name, inside a bubble; serve gets each
+// connection after its handshake. What stop ends has to be ended there.
+func (p *publicHost) serve(t *testing.T, timeouts Timeouts, serve func(net.Conn)) (host *Host, stop func()) {
+	t.Helper()
+	v := &virtual{conns: make(chan net.Conn), done: make(chan struct{}), quiet: p.quiet}
+	l := tls.NewListener(v, &tls.Config{Certificates: []tls.Certificate{p.cert}, Time: realNow(p.cert)})
+	var open sync.WaitGroup
+	open.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			open.Go(func() { defer c.Close(); serve(c) })
+		}
+	})
+	d := NewDialer(DialerConfig{Policy: PolicyProvider, Resolver: resolverFunc(func(string) ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("203.0.114.1")}, nil })})
+	d.via = v.dial
+	host, err := NewHost(HostConfig{URL: "https://api.provider.example", Roots: p.ca.pool, Dialer: d, Timeouts: timeouts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	host.tls.Time = realNow(p.cert)
+	return host, func() {
+		host.Close()
+		v.Close()
+		open.Wait()
+	}
+}
+
+// serveHTTP is serve with net/http as the provider.
+func (p *publicHost) serveHTTP(t *testing.T, h http.Handler) (host *Host, stop func()) {
+	t.Helper()
+	one := make(chan net.Conn)
+	served := make(chan struct{})
+	inner := &virtual{conns: one, done: make(chan struct{})}
+	server := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}
+	go func() { defer close(served); _ = server.Serve(inner) }()
+	host, stopConns := p.serve(t, Timeouts{Total: 15 * time.Second}, func(c net.Conn) {
+		done := make(chan struct{})
+		select {
+		case one <- closing{c, sync.OnceFunc(func() { close(done) })}:
+			<-done
+		case <-inner.done:
+		}
+	})
 	return host, func() {
 		host.Close()
 		server.Close()
 		<-served
+		stopConns()
 	}
 }
+
+// closing tells when a connection was closed.
+type closing struct {
+	net.Conn
+	closed func()
+}
+
+func (c closing) Close() error { defer c.closed(); return c.Conn.Close() }
 
 // realNow: the certificate was made outside of the bubble, whose clock begins in 2000.
 func realNow(cert tls.Certificate) func() time.Time {
@@ -100,17 +159,7 @@ func realNow(cert tls.Certificate) func() time.Time {
 // 429 to what is over the limit. Time is virtual, so that also hours and the limits of
 // mode live can be pushed.
 func TestEveryLimitThroughTheHost(t *testing.T) {
-	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	quiet, err := socket.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ca := newAuthority(t)
-	cert := ca.issue(t, time.Now().Add(time.Hour), "api.provider.example")
+	public := newPublicHost(t)
 	packs, err := provider.Builtin().Load()
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +173,7 @@ func TestEveryLimitThroughTheHost(t *testing.T) {
 			t.Run(fmt.Sprintf("%s %g per %s per %s", pack.ID, l.Calls, l.Per, l.Scope), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					c := &enforcer{limit: int(l.Calls), window: per}
-					host, stop := virtualHost(t, ca, cert, quiet, c)
+					host, stop := public.serveHTTP(t, c)
 					defer stop()
 					c.push(t, host, l)
 				})

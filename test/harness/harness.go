@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -312,13 +313,18 @@ func (g *Gate) Session(site, origin string) string {
 	return m[1]
 }
 
-// FreeAddress is a loopback address that nothing listened on a moment ago.
+// FreeAddress is a loopback address that nothing listened on a moment ago, with a port
+// below those that the kernel gives to outgoing connections: one of these could take it
+// before the gate does.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port between 20000 and 32000 is free")
+	return ""
 }
