@@ -24,7 +24,7 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	program := &cli.Program{
-		Version: version(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Version: version(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: cli.IsTerminal(os.Stderr),
 		Catalog: provider.Builtin(), Prompt: cli.TerminalPrompt(os.Stdin, os.Stderr),
 		Run: serve, Demo: tour,
 	}
@@ -45,6 +45,9 @@ func serve(ctx context.Context, o cli.RunOptions) error {
 	gate, err := app.Open(ctx, app.Options{Path: o.Config, Log: log})
 	if err != nil {
 		return err
+	}
+	if o.Started != nil {
+		o.Started(gate.File(), gate.Addr())
 	}
 	return gate.Serve(ctx, hup)
 }

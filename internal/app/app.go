@@ -64,6 +64,7 @@ type Gate struct {
 	store    *sqlite.Store
 	audit    *audit.Log
 	keyring  *seal.Keyring
+	rootFrom string // where the root key came from, in words
 	hashKeys *hashKeys
 	keys     *session.Keys
 	issuer   *session.Issuer
@@ -150,10 +151,10 @@ func (g *Gate) openAudit(_ context.Context, file *config.File) error {
 	return nil
 }
 
-func (g *Gate) openCallers(ctx context.Context, _ *config.File) error {
+func (g *Gate) openCallers(ctx context.Context, file *config.File) error {
 	sealer, err := g.keyring.DataKey(ctx, "")
 	if err != nil {
-		return err
+		return fmt.Errorf("open what is sealed in the store %s with %s: %w", file.Store, g.rootFrom, err)
 	}
 	g.keys, err = session.OpenKeys(ctx, session.KeysOptions{Store: g.store, Sealer: sealer, Now: g.options.Now, Log: g.log})
 	if err != nil {
@@ -215,6 +216,13 @@ func (g *Gate) listen(_ context.Context, file *config.File) error {
 
 // Addr is the address of the public listener.
 func (g *Gate) Addr() net.Addr { return g.server.PublicAddr() }
+
+// File is the configuration that the gate runs on.
+func (g *Gate) File() *config.File {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.file
+}
 
 // Run serves until ctx ends, reloads on a change of the file or when reload is sent
 // to, and drains. It returns nil after an orderly end.

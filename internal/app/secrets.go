@@ -41,6 +41,7 @@ func (g *Gate) rootKey(ctx context.Context, f *config.File) (secret.Value, error
 		return secret.Value{}, err
 	}
 	ks, ok := g.secrets["keystore"].(*keystore.Store)
+	g.rootFrom = "the root key " + path
 	switch {
 	case onDisk != nil && ok:
 		g.log.Warn("loosened", "file", path, "reason", "the root key lies in the data folder, as it did before there was a keystore")
@@ -48,6 +49,7 @@ func (g *Gate) rootKey(ctx context.Context, f *config.File) (secret.Value, error
 	case onDisk != nil:
 		return secret.NewValue(onDisk), nil
 	case ok:
+		g.rootFrom = "the root key of the keystore " + f.Keystore
 		return ks.RootKey(ctx)
 	}
 	// A root key made now would hide the one in the keystore from every later start.
@@ -70,7 +72,7 @@ func readRoot(path string) ([]byte, error) {
 	}
 	key, err := os.ReadFile(path)
 	if err == nil && len(key) != seal.RootSize {
-		err = fmt.Errorf("it has %d bytes, not %d", len(key), seal.RootSize)
+		err = fmt.Errorf("it has %d bytes: %w", len(key), seal.ErrRootSize)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read root key %s: %w", path, err)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -9,17 +10,56 @@ import (
 	"testing"
 
 	"sallyport/internal/config"
+	"sallyport/internal/secret/seal"
 )
 
-// What only a start reads is compared with the start: undoing a change needs no restart.
-func TestUndoneChangeNeedsNoRestart(t *testing.T) {
-	const text = `version: 1
+const text = `version: 1
 listen: {public: "127.0.0.1:0", tls: off}
 sites:
   shop:
     origins: [https://shop.example]
     connections: {payments: {provider: stripe, mode: mock, backend: all}}
 `
+
+// A store that another root key has sealed is refused with the place of both, and is left as it is.
+func TestAnotherRootKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sallyport.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Path: path, Log: slog.New(slog.DiscardHandler)}
+	start := func() (*config.File, error) {
+		g, err := Open(t.Context(), o)
+		if err != nil {
+			return nil, err
+		}
+		return g.File(), g.Close()
+	}
+	file, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := filepath.Join(file.Data, rootFile)
+	own, err := os.ReadFile(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(root, bytes.Repeat([]byte{7}, seal.RootSize), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := start(); !errors.Is(err, seal.ErrOpen) || !strings.Contains(err.Error(), root) || !strings.Contains(err.Error(), file.Store) {
+		t.Errorf("with another root key: %v", err)
+	}
+	if err := os.WriteFile(root, own, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := start(); err != nil {
+		t.Errorf("with its own again: %v", err)
+	}
+}
+
+// What only a start reads is compared with the start: undoing a change needs no restart.
+func TestUndoneChangeNeedsNoRestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sallyport.yaml")
 	var log bytes.Buffer
 	write := func(text string) {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -30,6 +31,8 @@ type RunOptions struct {
 	Config string // path of the file
 	Log    io.Writer
 	Level  string // debug, info, warn, error
+	// Started, where it is set, is to be called once the gate listens, before it serves.
+	Started func(file *config.File, public net.Addr)
 }
 
 // DemoOptions is what `demo` was asked for.
@@ -46,8 +49,10 @@ type Program struct {
 	In      io.Reader
 	Out     io.Writer
 	Err     io.Writer
-	Now     func() time.Time // nil: time.Now
-	Catalog *provider.Catalog
+	// Terminal says that Err is a terminal, where somebody reads.
+	Terminal bool
+	Now      func() time.Time // nil: time.Now
+	Catalog  *provider.Catalog
 	// Prompt asks a question on the terminal and reads an answer that is not shown; ok is
 	// false where standard input is no terminal.
 	Prompt func(question string) (answer []byte, ok bool, err error)

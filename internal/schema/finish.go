@@ -43,7 +43,12 @@ func (p *Program) complete() error {
 		}
 		p.patterns[i] = re
 	}
-	p.values = &tape.Tape{}
+	return p.readValues()
+}
+
+// readValues reads the values of enums that are arrays or objects.
+func (p *Program) readValues() error {
+	p.values, p.valueAt = &tape.Tape{}, nil
 	if len(p.valueSrc) == 0 {
 		return nil
 	}
@@ -52,7 +57,6 @@ func (p *Program) complete() error {
 	if err := p.values.Parse(src, lim); err != nil {
 		return fmt.Errorf("read the values of enums: %w", err)
 	}
-	p.valueAt = p.valueAt[:0]
 	for i, end := uint32(1), p.values.Nodes[0].Next; i < end; i = p.values.Nodes[i].Next {
 		p.valueAt = append(p.valueAt, i)
 	}
@@ -87,24 +91,47 @@ func (c *Compiler) collapse(id ID, depth int) bool {
 
 // circles refuses schemas that apply themselves to the same value: no check would end.
 func (c *Compiler) circles() {
-	state := make([]uint8, len(c.p.nodes))
-	var visit func(id ID)
-	visit = func(id ID) {
-		const open, done = 1, 2
-		if state[id] == done {
-			return
-		}
-		if state[id] == open {
-			c.fault(c.places[id], "this schema applies itself to the same value, through $ref, allOf, anyOf, oneOf, not or if; write a schema that ends")
-			return
-		}
-		state[id] = open
-		c.p.eachPart(&c.p.nodes[id], func(part ID, _ combOp) { visit(part) })
-		state[id] = done
+	if id, ok := c.p.circle(); ok {
+		c.fault(c.places[id], "this schema applies itself to the same value, through $ref, allOf, anyOf, oneOf, not or if; write a schema that ends")
 	}
-	for id := range c.p.nodes {
-		visit(ID(id))
+}
+
+// circle finds a schema that applies itself to the same value.
+func (p *Program) circle() (found ID, ok bool) {
+	const open, done = 1, 2
+	state := make([]uint8, len(p.nodes))
+	type visit struct {
+		id    ID
+		leave bool
 	}
+	var stack []visit
+	for id := range p.nodes {
+		stack = append(stack[:0], visit{id: ID(id)})
+		for len(stack) > 0 {
+			v := stack[len(stack)-1]
+			stack = stack[:len(stack)-1]
+			switch {
+			case v.leave:
+				state[v.id] = done
+			case state[v.id] == open:
+				return v.id, true
+			case state[v.id] == 0:
+				state[v.id] = open
+				stack = append(stack, visit{v.id, true})
+				for _, k := range p.combs[p.nodes[v.id].comb : p.nodes[v.id].comb+p.nodes[v.id].combs] {
+					if k.op == opDynamic && state[k.a] != done {
+						stack = append(stack, visit{id: ID(k.a)})
+					}
+				}
+				p.eachPart(&p.nodes[v.id], func(part ID, _ combOp) {
+					if state[part] != done {
+						stack = append(stack, visit{id: part})
+					}
+				})
+			}
+		}
+	}
+	return 0, false
 }
 
 // eachPart calls do for the schemas that a schema applies to the same value. The targets of
@@ -325,7 +352,13 @@ func (c *Compiler) tag(a *altRule) {
 }
 
 // eachMember calls do for the members that a schema and the parts that always apply list.
-func (p *Program) eachMember(id ID, do func(*prop)) {
+func (p *Program) eachMember(id ID, do func(*prop)) { p.eachMemberOnce(id, map[ID]bool{}, do) }
+
+func (p *Program) eachMemberOnce(id ID, seen map[ID]bool, do func(*prop)) {
+	if seen[id] {
+		return
+	}
+	seen[id] = true
 	n := &p.nodes[id]
 	if n.obj != 0 {
 		o := &p.objs[n.obj]
@@ -335,7 +368,7 @@ func (p *Program) eachMember(id ID, do func(*prop)) {
 	}
 	for _, k := range p.combs[n.comb : n.comb+n.combs] {
 		if k.op == opAll {
-			p.eachMember(ID(k.a), do)
+			p.eachMemberOnce(ID(k.a), seen, do)
 		}
 	}
 }

@@ -1,8 +1,6 @@
 package schema
 
 import (
-	"math/bits"
-
 	"sallyport/internal/tape"
 )
 
@@ -95,20 +93,7 @@ func (c *Compiler) table(o *objRule, props []prop) {
 			o.required++
 		}
 	}
-	if len(props) == 0 {
-		return
-	}
-	size := uint32(1) << bits.Len(uint(2*len(props)-1))
-	o.slots, o.mask = uint32(len(c.p.slots)), size-1
-	c.p.slots = append(c.p.slots, make([]uint32, size)...)
-	slots := c.p.slots[o.slots:]
-	for k, pr := range props {
-		at := pr.hash & o.mask
-		for slots[at] != 0 {
-			at = (at + 1) & o.mask
-		}
-		slots[at] = o.props + uint32(k) + 1
-	}
+	o.slots, o.mask = c.p.layOut(o.props, o.propsEnd)
 }
 
 // extRule reads what few objects have.

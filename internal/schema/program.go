@@ -152,16 +152,15 @@ type arrRule struct {
 
 // objRule is about objects.
 type objRule struct {
-	props     uint32 // first of props, in the document's order
-	propsEnd  uint32
-	slots     uint32 // first slot
-	mask      uint32 // slots-1; noLimit: no table
-	required  uint32 // how many of props are required
-	min, max  uint32
-	ext       uint32
-	other     ID // additionalProperties
-	hasOther  bool
-	describes bool // properties, patternProperties or additionalProperties stand there
+	props    uint32 // first of props, in the document's order
+	propsEnd uint32
+	slots    uint32 // first slot
+	mask     uint32 // slots-1; noLimit: no table
+	required uint32 // how many of props are required
+	min, max uint32
+	ext      uint32
+	other    ID // additionalProperties
+	hasOther bool
 }
 
 // prop is a member that properties lists or required names.

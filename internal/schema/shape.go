@@ -70,7 +70,8 @@ func (p *Program) shapeOf(ids []ID) Shape {
 	}
 	s = &shape{p: p, ids: slices.Clone(ids)}
 	for _, id := range ids {
-		s.types |= p.mayStand(id, 0)
+		left := maxParts
+		s.types |= p.mayStand(id, &left)
 	}
 	Shape{s}.each(func(n *node) bool { s.mark |= n.mark; return true })
 	s.free = Shape{s}.isFree()
@@ -97,8 +98,9 @@ func (s Shape) each(do func(n *node) bool) {
 	if s.shape == nil {
 		return
 	}
+	left := maxParts
 	for _, id := range s.ids {
-		if !s.p.eachInPlace(id, 0, do) {
+		if !s.p.eachInPlace(id, &left, do) {
 			return
 		}
 	}
@@ -113,34 +115,35 @@ func (s *idSet) add(id ID) {
 	}
 }
 
-func (p *Program) eachInPlace(id ID, depth int, do func(n *node) bool) bool {
+// maxParts bounds how many parts of one schema are looked at: allOf could name the same
+// schemas again and again.
+const maxParts = 1 << 14
+
+func (p *Program) eachInPlace(id ID, left *int, do func(n *node) bool) bool {
 	n := &p.nodes[id]
-	if !do(n) {
+	if *left--; *left < 0 || !do(n) {
 		return false
-	}
-	if depth > 64 {
-		return true
 	}
 	for _, k := range p.combs[n.comb : n.comb+n.combs] {
 		switch k.op {
 		case opAll, opDynamic:
-			if !p.eachInPlace(ID(k.a), depth+1, do) {
+			if !p.eachInPlace(ID(k.a), left, do) {
 				return false
 			}
 		case opDepends:
-			if !p.eachInPlace(ID(k.b), depth+1, do) {
+			if !p.eachInPlace(ID(k.b), left, do) {
 				return false
 			}
 		case opIf:
 			for _, b := range [3]uint32{k.a, k.b, k.c} {
-				if b != noLimit && !p.eachInPlace(ID(b), depth+1, do) {
+				if b != noLimit && !p.eachInPlace(ID(b), left, do) {
 					return false
 				}
 			}
 		case opAny, opOne:
 			a := &p.alts[k.a]
 			for _, b := range p.branches[a.branches : a.branches+a.n] {
-				if !p.eachInPlace(b.id, depth+1, do) {
+				if !p.eachInPlace(b.id, left, do) {
 					return false
 				}
 			}
@@ -158,23 +161,23 @@ func (s Shape) Types() Types {
 }
 
 // mayStand is the types that a schema with its parts leaves.
-func (p *Program) mayStand(id ID, depth int) Types {
+func (p *Program) mayStand(id ID, left *int) Types {
 	n := &p.nodes[id]
 	types := n.types
 	if n.enum != 0 {
 		types &= p.enums[n.enum].kinds(p)
 	}
-	if depth > 64 {
+	if *left--; *left < 0 {
 		return types
 	}
 	for _, k := range p.combs[n.comb : n.comb+n.combs] {
 		switch k.op {
 		case opAll, opDynamic:
-			types &= p.mayStand(ID(k.a), depth+1)
+			types &= p.mayStand(ID(k.a), left)
 		case opAny, opOne:
 			a, any := &p.alts[k.a], Types(0)
 			for _, b := range p.branches[a.branches : a.branches+a.n] {
-				any |= p.mayStand(b.id, depth+1)
+				any |= p.mayStand(b.id, left)
 			}
 			types &= any
 		}

@@ -135,6 +135,9 @@ func (p *Program) either(ids []ID, depth int) string {
 		if d := p.inWords(id, depth); !slices.Contains(words, d) {
 			words = append(words, d)
 		}
+		if len(words) > 6 {
+			break
+		}
 	}
 	if len(words) > 6 {
 		words = append(words[:6], "…")

@@ -1,6 +1,7 @@
 package typescript
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,7 +27,7 @@ func operationWords(op *contract.Operation) []string {
 		}
 	}
 	if op.Legacy != nil {
-		doc = append(doc, strings.TrimSpace("@deprecated The provider calls this legacy. "+sentence(op.Legacy.Note)))
+		doc = append(doc, "@deprecated "+cmp.Or(sentence(op.Legacy.Note), "The provider calls this legacy since "+clean(op.Legacy.Since)+"."))
 	}
 	if source := clean(op.Source); source != "" {
 		doc = append(doc, "@see "+source)

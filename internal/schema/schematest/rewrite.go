@@ -53,18 +53,20 @@ func eachIn(v any, inPlace bool, do func(any, bool) any) {
 // Open gives the document for a validator of JSON Schema that is to judge as Sallyport judges
 // answers: oneOf reads as anyOf.
 func Open(doc any) any {
-	return rewriteAll(Copy(doc), func(s map[string]any) {
-		one, ok := s["oneOf"]
-		if !ok {
-			return
-		}
-		delete(s, "oneOf")
-		if _, both := s["anyOf"]; both {
-			s["allOf"] = append(list(s["allOf"]), map[string]any{"anyOf": one})
-			return
-		}
-		s["anyOf"] = one
-	})
+	return rewriteAll(Copy(doc), openAlternatives)
+}
+
+func openAlternatives(s map[string]any) {
+	one, ok := s["oneOf"].([]any)
+	if !ok {
+		return
+	}
+	delete(s, "oneOf")
+	if _, both := s["anyOf"]; both {
+		s["allOf"] = append(list(s["allOf"]), map[string]any{"anyOf": one})
+		return
+	}
+	s["anyOf"] = one
 }
 
 // rewriteAll changes every schema object of a document, definitions included, from the inside out.
@@ -101,6 +103,110 @@ func Close(doc any) (closed any, ok bool) {
 		}
 	}
 	return out, c.ok
+}
+
+// Root is the pointer, in the documents of CloseAt and OpenAt, of the schema that stood at a pointer.
+func Root(pointer string) string { return Pointer("$defs", pointer) }
+
+// CloseAt is Close for a document of OpenAPI: each of roots, a pointer, stands at Root(pointer) as
+// a composition root. unclear are the roots that reach a schema for which Close would say no.
+func CloseAt(doc map[string]any, roots []string) (closed any, unclear map[string]bool) {
+	defs, bad := map[string]any{}, map[string]bool{}
+	unclear = map[string]bool{}
+	for ref, v := range referred(doc, roots) {
+		c := closer{root: doc, ok: true}
+		defs[ref] = c.open(Copy(v))
+		bad[ref] = !c.ok
+	}
+	for _, pointer := range roots {
+		before, _ := Resolve(doc, "#"+pointer)
+		c := closer{root: doc, ok: true}
+		defs[pointer] = c.wrap(before, c.open(Copy(before)))
+		unclear[pointer] = !c.ok || reaches(doc, before, bad, map[string]bool{})
+	}
+	return asDefs(defs), unclear
+}
+
+// OpenAt is Open for a document of OpenAPI, with each of roots at Root(pointer).
+func OpenAt(doc map[string]any, roots []string) any {
+	defs := map[string]any{}
+	for ref, v := range referred(doc, roots) {
+		defs[ref] = Open(v)
+	}
+	for _, pointer := range roots {
+		v, _ := Resolve(doc, "#"+pointer)
+		defs[pointer] = Open(v)
+	}
+	return asDefs(defs)
+}
+
+// referred gives all schemas that the roots reach by $ref, by reference.
+func referred(doc map[string]any, roots []string) map[string]any {
+	found := map[string]any{}
+	var look func(v any)
+	look = func(v any) {
+		eachObject(v, func(s map[string]any) {
+			ref, ok := s["$ref"].(string)
+			if _, known := found[ref]; !ok || known {
+				return
+			}
+			if target, ok := Resolve(doc, ref); ok {
+				found[ref] = target
+				look(target)
+			}
+		})
+	}
+	for _, pointer := range roots {
+		v, _ := Resolve(doc, "#"+pointer)
+		look(v)
+	}
+	return found
+}
+
+// asDefs makes the schemas definitions of one schema, and references follow them.
+func asDefs(defs map[string]any) any {
+	doc := map[string]any{"$defs": defs}
+	eachObject(doc, func(s map[string]any) {
+		if ref, ok := s["$ref"].(string); ok && strings.HasPrefix(ref, "#/") {
+			s["$ref"] = "#" + escapeFragment(Pointer("$defs", ref))
+		}
+	})
+	return doc
+}
+
+func eachObject(v any, do func(map[string]any)) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			eachObject(e, do)
+		}
+	case map[string]any:
+		for _, k := range sortedKeys(v) {
+			eachObject(v[k], do)
+		}
+		do(v)
+	}
+}
+
+// reaches tells whether a schema refers, over any number of others, to a bad one.
+func reaches(doc, v any, bad, seen map[string]bool) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, func(e any) bool { return reaches(doc, e, bad, seen) })
+	case map[string]any:
+		if ref, ok := v["$ref"].(string); ok && !seen[ref] {
+			seen[ref] = true
+			if target, ok := Resolve(doc, ref); bad[ref] || ok && reaches(doc, target, bad, seen) {
+				return true
+			}
+		}
+		for _, k := range sortedKeys(v) {
+			if reaches(doc, v[k], bad, seen) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 type closer struct {

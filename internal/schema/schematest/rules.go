@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -278,11 +279,18 @@ func Resolve(root any, ref string) (any, bool) {
 	at := root
 	for _, step := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
 		step = strings.NewReplacer("~1", "/", "~0", "~").Replace(unescape(step))
-		m, ok := at.(map[string]any)
-		if !ok {
-			return nil, false
-		}
-		if at, ok = m[step]; !ok {
+		switch c := at.(type) {
+		case map[string]any:
+			if at, ok = c[step]; !ok {
+				return nil, false
+			}
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i < 0 || i >= len(c) {
+				return nil, false
+			}
+			at = c[i]
+		default:
 			return nil, false
 		}
 	}

@@ -27,13 +27,16 @@ const RootSize = 32
 // sealed by another key. It does not say which.
 var ErrOpen = errors.New("sealed data does not open with this key for this purpose")
 
+// ErrRootSize is wrapped where something is given as a root key that cannot be one.
+var ErrRootSize = fmt.Errorf("a root key has %d bytes", RootSize)
+
 // Sealer seals and opens with one key. It is immutable and safe for concurrent use.
 type Sealer struct{ aead tink.AEAD }
 
 // NewRoot makes the root sealer (XChaCha20-Poly1305) from a key of RootSize random bytes.
 func NewRoot(key secret.Value) (*Sealer, error) {
 	if n := len(key.Expose()); n != RootSize {
-		return nil, fmt.Errorf("the root key has %d bytes; it must be %d random bytes", n, RootSize)
+		return nil, fmt.Errorf("use a root key of %d bytes: %w", n, ErrRootSize)
 	}
 	a, err := subtle.NewXChaCha20Poly1305(key.Expose())
 	if err != nil {
