@@ -81,9 +81,9 @@ func node(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var file struct{ Dependencies map[string]string }
+	var file struct{ Dependencies, DevDependencies map[string]string }
 	if err := json.Unmarshal(raw, &file); err != nil {
 		t.Fatal(err)
 	}
-	return slices.Collect(maps.Keys(file.Dependencies))
+	return slices.AppendSeq(slices.Collect(maps.Keys(file.Dependencies)), maps.Keys(file.DevDependencies))
 }
