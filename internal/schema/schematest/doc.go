@@ -30,7 +30,8 @@ type Gen struct {
 	// Typed gives every schema a type or parts, so that none lets everything through.
 	Typed bool
 
-	r *rand.Rand
+	r    *rand.Rand
+	made int // values, of the one being made
 }
 
 // New returns a generator of that seed.

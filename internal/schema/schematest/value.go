@@ -16,10 +16,18 @@ func unescape(s string) string {
 	return s
 }
 
+// maxValues bounds one value: where what is required goes on without end, nothing can fit.
+const maxValues = 20_000
+
 // Value makes a value that all the schemas most likely accept. depth bounds optional members:
 // below it only what is required is made.
 func (g *Gen) Value(depth int, schemas ...any) any {
-	if depth < -12 { // what is required goes on without end: nothing can fit
+	g.made = 0
+	return g.value(depth, schemas...)
+}
+
+func (g *Gen) value(depth int, schemas ...any) any {
+	if g.made++; depth < -12 || g.made > maxValues {
 		return nil
 	}
 	r := newRules()
@@ -272,7 +280,7 @@ func (g *Gen) array(r *rules, depth int) any {
 	}
 	out := []any{}
 	for i := 0; len(out) < n && i < 4*n+4; i++ {
-		v := g.Value(depth-1, g.element(r, len(out))...)
+		v := g.value(depth-1, g.element(r, len(out))...)
 		if r.unique && contains(out, v) {
 			continue
 		}
@@ -308,7 +316,7 @@ func (g *Gen) object(r *rules, depth int) any {
 	out := map[string]any{}
 	add := func(name string) {
 		if _, ok := out[name]; !ok {
-			out[name] = g.Value(depth-1, g.member(r, name)...)
+			out[name] = g.value(depth-1, g.member(r, name)...)
 		}
 	}
 	for _, name := range r.required {
@@ -354,7 +362,7 @@ func (g *Gen) strangers(r *rules, add func(string)) {
 
 func (g *Gen) stranger(r *rules) string {
 	if len(r.names) > 0 {
-		if s, ok := g.Value(0, append([]any{map[string]any{"type": "string"}}, r.names...)...).(string); ok {
+		if s, ok := g.value(0, append([]any{map[string]any{"type": "string"}}, r.names...)...).(string); ok {
 			return s
 		}
 	}
