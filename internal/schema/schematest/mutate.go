@@ -10,7 +10,7 @@ import (
 
 // Mutation is a value with one rule of its schema broken.
 type Mutation struct {
-	Rule  string // the keyword; "closed" for an unknown member
+	Rule  string // the keyword, "format" with its name; "closed" for an unknown member
 	Path  string // JSON pointer of the changed value
 	Value any    // the whole value, changed in one place
 	// Certain is set where the rule applies whatever branches fit, so that every judge refuses.
@@ -241,7 +241,7 @@ func (m *mutator) ofText(s map[string]any, v string, path []any, certain bool) {
 		}
 	}
 	if f, ok := s["format"].(string); ok && samples[f] != nil && f != "uri-reference" && f != "iri-reference" && f != "regex" && f != "json-pointer" {
-		m.emit("format", path, false, "not a "+f+" \u00a7")
+		m.emit("format "+f, path, false, "not a "+f+" \u00a7")
 	}
 }
 
@@ -269,9 +269,9 @@ func (m *mutator) ofNumber(s map[string]any, path []any, certain bool) {
 	}
 	switch s["format"] {
 	case "int32":
-		m.emit("format", path, false, json.Number("2147483648"))
+		m.emit("format int32", path, false, json.Number("2147483648"))
 	case "int64":
-		m.emit("format", path, false, json.Number("9223372036854775808"))
+		m.emit("format int64", path, false, json.Number("9223372036854775808"))
 	}
 }
 

@@ -361,3 +361,64 @@ func Pointer(steps ...string) string {
 	}
 	return b.String()
 }
+
+// Reducible gives the document without the rules that a value may keep only with members that
+// the schema does not know: leaving those out would break them.
+func Reducible(doc any) any {
+	return rewriteAll(Copy(doc), func(s map[string]any) {
+		for _, k := range []string{"not", "if", "then", "else", "minProperties", "minItems", "contains", "minContains", "maxContains", "uniqueItems", "dependentRequired", "dependentSchemas"} {
+			delete(s, k)
+		}
+		var plain []any // a container that has to be one of some is not to be reduced
+		for _, v := range list(s["enum"]) {
+			if t := TypeOf(v); t != "array" && t != "object" {
+				plain = append(plain, v)
+			}
+		}
+		if delete(s, "enum"); plain != nil {
+			s["enum"] = plain
+		}
+		if t := TypeOf(s["const"]); t == "array" || t == "object" {
+			delete(s, "const")
+		}
+		props, _ := s["properties"].(map[string]any)
+		var listed []any
+		for _, n := range list(s["required"]) {
+			if _, ok := props[n.(string)]; ok {
+				listed = append(listed, n)
+			}
+		}
+		if delete(s, "required"); listed != nil {
+			s["required"] = listed
+		}
+	})
+}
+
+// Sprinkle adds a member with a name that no schema has to every object of a value.
+func Sprinkle(v any) any {
+	out := Copy(v)
+	eachObject(out, func(m map[string]any) { m["unheard§"] = json.Number("1") })
+	return out
+}
+
+// NamesUndescribed tells whether a schema, or one that it reaches, requires a member that it does
+// not describe: leaving out what is not described then breaks it.
+func NamesUndescribed(doc map[string]any, pointer string) bool {
+	found := false
+	look := func(v any) {
+		eachObject(v, func(s map[string]any) {
+			props, ok := s["properties"].(map[string]any)
+			for _, n := range list(s["required"]) {
+				if name, _ := n.(string); ok && props[name] == nil && !has(s, "additionalProperties") {
+					found = true
+				}
+			}
+		})
+	}
+	v, _ := Resolve(doc, "#"+pointer)
+	look(v)
+	for _, target := range referred(doc, []string{pointer}) {
+		look(target)
+	}
+	return found
+}
