@@ -41,7 +41,11 @@ func parse(_ context.Context, _ *Gate, x *exchange) Decision {
 }
 
 func violation(x *exchange, faults []problem.Fault) *problem.Error {
-	p := problem.New(problem.ContractViolation, "%s", told(x.op.ID, faults))
+	code := problem.ContractViolation
+	if faults[0].Code != "" {
+		code = faults[0].Code
+	}
+	p := problem.New(code, "%s", told(x.op.ID, faults))
 	p.Faults = faults
 	return p.WithHint("`sallyport providers show %s %s` lists the parameters", x.conn.pack.ID, x.op.ID)
 }

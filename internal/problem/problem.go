@@ -37,12 +37,17 @@ const (
 type Fault struct {
 	// Where is a parameter path such as line_items[0].price_data.unit_amount.
 	Where string `json:"where"`
+	// Pointer is the same place as a JSON pointer (RFC 6901) into the parameters by name.
+	Pointer string `json:"pointer,omitempty"`
 	// Found says what stands there, in words.
 	Found string `json:"found,omitempty"`
 	// Want says what the contract wants instead.
 	Want string `json:"want,omitempty"`
 	// Near is the nearest allowed name, when a name was unknown.
 	Near string `json:"near,omitempty"`
+	// Code is the problem that this fault alone makes of the request, where it is not the
+	// usual one of the place that tells it.
+	Code Code `json:"-"`
 }
 
 // Error is a broken rule as the caller may see it. It is immutable once
