@@ -39,6 +39,7 @@ func Edges() map[string][]string {
 		"egress/egresstest":    {"egress"},
 		"secret":               {"problem"},
 		"site":                 {"contract", "provider", "ratelimit"},
+		"contract":             {"schema", "wire"},
 		"provider":             {"contract"},
 		"wire":                 {"schema"},
 		"session":              {"provider", "ratelimit", "site"},

@@ -1,149 +1,174 @@
 package contract
 
 import (
-	"fmt"
 	"slices"
-	"strings"
+	"sync"
 
 	"sallyport/internal/problem"
+	"sallyport/internal/schema"
+	"sallyport/internal/tape"
+	"sallyport/internal/wire"
 )
 
-// Check checks parameters against the contract: the first 20 faults, in the order of
-// the contract; none means that they may be encoded and sent. The value of a sensitive
-// field is never in a fault. Parameters that the gate inserts are not looked at.
+// writers are used again; one keeps nothing of what it has written.
+var writers = sync.Pool{New: func() any { return new(wire.Writer) }}
+
+// tooComplex is the one fault of a request that would take too much work to check.
+var tooComplex = problem.Fault{Code: problem.ContractTooComplex, Found: "a value with too many possible readings", Want: "a simpler value"}
+
+// Check checks parameters against the contract: the first 20 faults; none means that
+// they may be encoded and sent. The value of a sensitive field is never in a fault.
+// Parameters that the gate inserts are not looked at. A request that would take too much
+// work to check has one fault, with the code contract_too_complex.
 func (o *Operation) Check(a Args) []problem.Fault {
-	w := newWalker(false)
-	for _, name := range sortedKeys(a.tree) {
-		if _, ok := o.Param(name); !ok && !o.openBody() {
-			w.stranger(nil, name, o.ParamNames())
-		}
+	a, err := a.of(o)
+	if err != nil || !o.Loaded() {
+		return []problem.Fault{{Found: "parameters that cannot be read", Want: "JSON values in UTF-8"}}
 	}
+	c := checker{op: o, machine: o.doc.prog.Get(), writer: writers.Get().(*wire.Writer)}
+	defer writers.Put(c.writer)
+	defer c.machine.Put()
+	c.strangers(a.rest)
 	for i := range o.Params {
-		if q := &o.Params[i]; q.Account == "" && (q.In != InBody || o.whole) {
-			o.checkParam(w, q, a.tree)
+		if q := &o.Params[i]; q.In != InBody && q.Account == "" {
+			c.param(q, a.rest)
 		}
 	}
-	o.checkBody(w, a.tree)
-	if w.tooComplex() {
-		w.faults = append(w.faults[:0:0], problem.Fault{Found: "a value with too many possible readings", Want: "a simpler value"})
+	c.body(a.body, a.files)
+	if c.complex {
+		return []problem.Fault{tooComplex}
 	}
-	return w.faults
+	return c.faults
 }
 
-func (o *Operation) checkParam(w *walker, q *Parameter, tree map[string]any) {
-	at := (*spot)(nil).child(q.Name)
-	v, ok := tree[q.Name]
-	if !ok {
-		if q.Required {
-			w.fault(at, "nothing", "this is required: "+describe(q.Schema), "")
+// checker is one check.
+type checker struct {
+	op      *Operation
+	machine *schema.Machine
+	writer  *wire.Writer
+	faults  []problem.Fault
+	complex bool
+}
+
+func (c *checker) add(faults ...problem.Fault) {
+	for _, f := range faults {
+		twice := slices.ContainsFunc(c.faults, func(g problem.Fault) bool { return g.Where == f.Where })
+		if len(c.faults) < maxFaults && !twice { // one fault for one value is enough
+			c.faults = append(c.faults, f)
 		}
+	}
+}
+
+// strangers refuses names that no parameter has: Parse has none, rules of the file might.
+func (c *checker) strangers(rest *tape.Tape) {
+	if rest == nil || rest.Empty() {
 		return
 	}
-	w.walk([]*Schema{q.Schema}, v, at, everything, Plain)
-	if len(w.faults) > 0 && w.faults[len(w.faults)-1].Where == q.Name {
-		return // one fault for one value is enough
-	}
-	if found, want := wireFault(q, v); want != "" {
-		w.fault(at, found, want, "")
+	for i := range kids(rest, 0) {
+		if j, ok := c.op.byName[string(rest.Key(i))]; !ok || c.op.Params[j].In == InBody {
+			c.add(stranger(nil, string(rest.Key(i)), c.op.ParamNames()))
+		}
 	}
 }
 
-func (o *Operation) checkBody(w *walker, tree map[string]any) {
-	body := o.bodyOf(tree)
-	if o.body == nil || o.whole || body == nil && !o.BodyRequired {
+func (c *checker) param(q *Parameter, rest *tape.Tape) {
+	at, ok := 0, false
+	if rest != nil && !rest.Empty() {
+		at, ok = rest.Find(0, q.Name)
+	}
+	here := []schema.Step{named(q.Name)}
+	switch {
+	case !ok && q.Required:
+		c.add(faultAt(here, "nothing", "this is required: "+describe(q.Schema), ""))
+	case ok && c.fits(rest, at, q.id, here):
+		for _, m := range c.misfits(q, rest, at) {
+			c.add(faultAt(c.way(rest, m.Node), m.Found, m.Want, ""))
+			break // one fault for one parameter is enough
+		}
+	}
+}
+
+// fits runs the engine over one value and tells its faults.
+func (c *checker) fits(t *tape.Tape, at int, id schema.ID, before []schema.Step) bool {
+	switch c.machine.Check(t, at, id, schema.Request) {
+	case schema.Valid:
+		return true
+	case schema.TooComplex:
+		c.complex = true
+		return false
+	}
+	for _, f := range c.machine.Explain(schema.Everything(), maxFaults) {
+		c.add(faultAt(c.op.ours(before, f.Path), f.Found, f.Want, f.Near))
+	}
+	return false
+}
+
+// misfits says why a value that fits its schema cannot stand in its place.
+func (c *checker) misfits(q *Parameter, t *tape.Tape, at int) []wire.Misfit {
+	p := c.op.wire.of(c.op, q)
+	switch q.In {
+	case InPath:
+		return c.writer.PathMisfits(t, at, p)
+	case InHeader:
+		return c.writer.HeaderMisfits(t, at, p)
+	case InCookie:
+		return c.writer.CookieMisfits(t, at, p)
+	}
+	return c.writer.QueryMisfits(t, at, p)
+}
+
+// ours is the way to a place of the body in our namespace, where a name on the wire may
+// have another.
+func (o *Operation) ours(before, steps []schema.Step) []schema.Step {
+	out := append(before[:len(before):len(before)], steps...)
+	if len(before) == 0 && len(out) > 0 && out[0].Index < 0 {
+		out[0].Name = firstOf(o.wires[out[0].Name], out[0].Name)
+	}
+	return out
+}
+
+// way gives the steps from the root of a tape to a node.
+func (c *checker) way(t *tape.Tape, node int) []schema.Step {
+	var steps []schema.Step
+	nodes := t.Parents(nil, node)
+	for k := 1; k < len(nodes); k++ {
+		if box := nodes[k-1]; t.Nodes[box].Kind == tape.Object {
+			steps = append(steps, named(string(t.Key(nodes[k]))))
+			continue
+		}
+		n := 0
+		for kid := range kids(t, nodes[k-1]) {
+			if kid == nodes[k] {
+				break
+			}
+			n++
+		}
+		steps = append(steps, schema.Step{Index: n})
+	}
+	return steps
+}
+
+// body checks the whole body at once.
+func (c *checker) body(t *tape.Tape, files []wire.File) {
+	o := c.op
+	switch {
+	case o.body == nil || t == nil && !o.BodyRequired:
 		return
+	case t == nil && o.whole:
+		c.add(faultAt([]schema.Step{named("body")}, "nothing", "this is required: "+describe(o.body), ""))
+		return
+	case t == nil || t.Empty():
+		t = emptyObject
 	}
-	if body == nil {
-		body = map[string]any{}
+	var before []schema.Step
+	if o.whole {
+		before = []schema.Step{named("body")}
 	}
-	w.rename, w.given = o.wires, map[string]bool{}
-	for i := range o.Params {
-		if q := &o.Params[i]; q.In == InBody && q.Account != "" {
-			w.given[q.Wire] = true
-		}
-	}
-	w.walk([]*Schema{o.body}, body, nil, everything, Plain)
-	if o.RequestType == FormType && len(w.faults) < maxFaults {
-		for _, wire := range orderKeys(propertyNames(flatten([]*Schema{o.body})), body) {
-			unwritable(w, (*spot)(nil).child(wire), body[wire], o.form)
-		}
+	c.fits(t, 0, o.bodyID, before)
+	for _, m := range o.bodyMisfits(c.writer, t, files) {
+		c.add(faultAt(o.ours(before, c.way(t, m.Node)), m.Found, m.Want, ""))
 	}
 }
 
-// unwritable reports what a form or query cannot carry without being read as
-// something else.
-func unwritable(w *walker, at *spot, v any, style formStyle) {
-	switch v := v.(type) {
-	case nil:
-		w.fault(at, "null", "nothing at all: a form cannot carry null", "")
-	case []any:
-		if len(v) == 0 {
-			w.fault(at, "an empty array", "nothing at all: a form cannot carry an empty array", "")
-		}
-		for i := range v {
-			unwritable(w, at.at(i), v[i], style)
-			if _, isList := v[i].([]any); style != asBrackets && (isList || isMap(v[i])) {
-				w.fault(at.at(i), "a structure", "a plain value", "")
-			}
-		}
-	case map[string]any:
-		if len(v) == 0 || style != asBrackets {
-			w.fault(at, fmt.Sprintf("an object of %d names", len(v)), "a value that a form can carry", "")
-		}
-		for _, name := range sortedKeys(v) {
-			if name == "" || strings.ContainsAny(name, "[]") {
-				w.fault(at.child(name), "a name that is empty or has brackets", "a name that a form can carry", "")
-			}
-			unwritable(w, at.child(name), v[name], style)
-		}
-	}
-}
-
-func isMap(v any) bool { _, ok := v.(map[string]any); return ok }
-
-// wireFault says why a value that fits its schema cannot stand in its location.
-func wireFault(q *Parameter, v any) (found, want string) {
-	list, isList := v.([]any)
-	if !isList {
-		list = []any{v}
-	}
-	if q.In == InBody {
-		return "", ""
-	}
-	if q.In == InQuery && q.style == asBrackets {
-		w := newWalker(false)
-		unwritable(w, nil, v, asBrackets)
-		if len(w.faults) > 0 {
-			return w.faults[0].Found, w.faults[0].Want
-		}
-		return "", ""
-	}
-	if len(list) == 0 {
-		return "an empty array", "at least one element"
-	}
-	for _, e := range list {
-		s, ok := scalarText(e)
-		switch {
-		case !ok:
-			return "null or a structure", "a plain value"
-		case q.style == asCommas && isList && strings.Contains(s, ","):
-			return "an element with a comma", "elements without commas"
-		case q.In == InPath && !pathValue(s):
-			return "a value that changes the path", "a value without slashes and control characters that is not empty, . or .."
-		case q.In == InHeader && !headerValue(s):
-			return "characters that a header cannot carry", "printable ASCII without spaces at the ends"
-		}
-	}
-	return "", ""
-}
-
-// pathValue refuses what would leave its segment at some parser on the way.
-func pathValue(s string) bool {
-	return s != "" && s != "." && s != ".." && !strings.ContainsFunc(s, func(c rune) bool {
-		return c < 0x20 || c == 0x7f || c == '/' || c == '\\'
-	})
-}
-
-func headerValue(s string) bool {
-	return s == strings.TrimSpace(s) && !slices.ContainsFunc([]byte(s), func(c byte) bool { return c < 0x20 || c > 0x7e })
-}
+// emptyObject stands for a body that was not given, so that what it lacks is told.
+var emptyObject = &tape.Tape{Nodes: []tape.Node{{Kind: tape.Object, Next: 1}}}

@@ -7,14 +7,19 @@
 // schemas), Encode (Args → the bytes for the provider; what the caller typed is never
 // forwarded) and CheckResponse (bytes of the provider → the reduced bytes for the caller).
 //
-// All parameters of an operation — path, query, header and body — share one
+// All parameters of an operation — path, query, header, cookie and body — share one
 // namespace of names, and Path is the grammar for them. A body that is not an
 // object is the single name "body".
 //
 // The package reads no files, makes no network call and logs nothing.
 package contract
 
-import "net/http"
+import (
+	"net/http"
+
+	"sallyport/internal/schema"
+	"sallyport/internal/wire"
+)
 
 // Sensitivity says what kind of data a field holds. The zero value is Plain.
 type Sensitivity string
@@ -45,6 +50,7 @@ const (
 	InPath   Location = "path"
 	InQuery  Location = "query"
 	InHeader Location = "header"
+	InCookie Location = "cookie"
 	InBody   Location = "body"
 )
 
@@ -68,8 +74,11 @@ type Parameter struct {
 	URL bool
 	// Unofficial is the reason why the provider's official file does not list it.
 	Unofficial string
-	// style of a query parameter: how arrays and objects are written.
-	style formStyle
+
+	style wire.Style // how arrays and objects are written, except in a body
+	node  int        // of its schema in the document
+	id    schema.ID
+	mark  schema.Mark // of x-sallyport on the parameter itself
 }
 
 // Schema is a compiled schema, for mocks and generated types. It is read-only.

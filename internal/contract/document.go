@@ -1,7 +1,11 @@
 package contract
 
 import (
+	"slices"
 	"sort"
+
+	"sallyport/internal/schema"
+	"sallyport/internal/tape"
 )
 
 // Document is a loaded contract. It is immutable and safe for concurrent use.
@@ -9,32 +13,81 @@ type Document struct {
 	name string
 	ops  []*Operation // sorted by id
 	byID map[string]*Operation
+	prog *schema.Program
+	// answers describes answers on demand; nil: they are described already.
+	answers *answers
 }
 
-// Load reads an OpenAPI 3.0 or 3.1 document (JSON) with our annotations
+// Options say how much of a document is loaded.
+type Options struct {
+	// Only are the ids of the operations to load; nil: all. Every operation is routed and
+	// has its names and annotations, but only these can be called, and only what they reach
+	// is compiled and kept. Unknown ids are the caller's to find: see Find.
+	Only []string
+	// Cache keeps compiled programs; nil: there is none.
+	Cache Cache
+}
+
+// Cache keeps compiled programs from one start to the next. Both methods may be called
+// from many goroutines. What Load returns is checked before it is used: a cache that lost
+// or mixed up its entries costs time only.
+type Cache interface {
+	// Load gives what was stored under a key.
+	Load(key string) ([]byte, bool)
+	// Store keeps data under a key, if it can.
+	Store(key string, data []byte)
+}
+
+// documentLimits are those of a contract's text: official descriptions have objects of
+// thousands of schemas.
+var documentLimits = tape.Limits{Bytes: 64 << 20, Depth: 200, Elements: 100_000, Nodes: 1 << 24}
+
+// Load reads an OpenAPI 3.0, 3.1 or 3.2 document (JSON) with our annotations
 // (docs/formats/contract.md). name stands in errors only. All faults are in the one
 // error, each with its JSON pointer, what was found and what to write; a keyword that
 // the engine does not enforce is a fault, so that no rule of a contract is silently
 // without effect.
-func Load(name string, data []byte) (*Document, error) {
-	l := newLoader(name)
-	root, err := readJSON(data, true)
-	if err != nil {
+func Load(name string, data []byte) (*Document, error) { return LoadWith(name, data, Options{}) }
+
+// LoadOnly is Load for the operations of these ids.
+func LoadOnly(name string, data []byte, ids ...string) (*Document, error) {
+	return LoadWith(name, data, Options{Only: slices.Concat([]string{}, ids)})
+}
+
+// LoadWith is Load with options.
+func LoadWith(name string, data []byte, options Options) (*Document, error) {
+	doc := new(tape.Tape)
+	l := newLoader(name, doc)
+	if err := doc.Parse(data, documentLimits); err != nil {
 		return nil, l.broken(err)
 	}
-	top, ok := root.(*object)
-	if !ok {
-		return nil, l.broken(&syntaxError{what: "the document is not an object"})
+	if !l.is(0, tape.Object) {
+		return nil, l.broken(&tape.SyntaxError{What: "the document is not an object"})
 	}
-	l.root = top
+	l.doc = withoutInserted(doc)
 	d := &Document{name: name, byID: map[string]*Operation{}}
 	l.document(d)
-	l.finish()
+	var loaded []*Operation
 	for _, o := range d.ops {
-		o.marks()
+		if options.Only == nil || slices.Contains(options.Only, o.ID) {
+			l.load(o)
+			loaded = append(loaded, o)
+		}
 	}
+	l.finish()
+	for _, o := range loaded {
+		o.complete()
+	}
+	l.compileAll(d, loaded)
 	if len(l.faults) > 0 {
 		return nil, l.err()
+	}
+	if d.answers = newAnswers(data); d.answers != nil {
+		for _, o := range loaded {
+			for i := range o.replies {
+				o.replies[i].schema = nil
+			}
+		}
 	}
 	sort.Slice(d.ops, func(i, j int) bool { return d.ops[i].ID < d.ops[j].ID })
 	return d, nil

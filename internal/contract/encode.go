@@ -1,13 +1,15 @@
 package contract
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"sallyport/internal/problem"
+	"sallyport/internal/schema"
+	"sallyport/internal/tape"
+	"sallyport/internal/wire"
 )
 
 // Encode writes the request for the provider. account holds the connection's
@@ -17,307 +19,276 @@ import (
 // be read as something else at its place is refused with a *problem.Error; a missing
 // account field is an ordinary error.
 func (o *Operation) Encode(a Args, account map[string]string) (Output, error) {
-	out := Output{Header: http.Header{}}
-	values := make(map[string]any, len(a.tree))
-	for name, v := range a.tree {
-		if _, ok := o.Param(name); !ok && !o.openBody() {
-			return Output{}, refuse(problem.ContractViolation, "%s has no parameter %s", o.ID, showName(name))
-		}
-		values[name] = v
+	if !o.Loaded() {
+		return Output{}, o.notLoaded()
 	}
-	for i := range o.Params {
-		q := &o.Params[i]
+	a, err := a.of(o)
+	if err != nil {
+		return Output{}, problem.Wrap(err, problem.ContractViolation, "the parameters of %s cannot be written", o.ID)
+	}
+	for _, name := range a.strangers() {
+		return Output{}, refuse(problem.ContractViolation, "%s has no parameter %s", o.ID, showName(name))
+	}
+	if a, err = a.withAccount(account); err != nil {
+		return Output{}, err
+	}
+	e := encoder{op: o, writer: writers.Get().(*wire.Writer), files: a.files, out: Output{Header: http.Header{}}}
+	defer writers.Put(e.writer)
+	if err := e.target(a.rest); err != nil {
+		return Output{}, err
+	}
+	if err := e.body(a.body); err != nil {
+		return Output{}, err
+	}
+	return e.out, nil
+}
+
+// strangers lists the names that no parameter has.
+func (a Args) strangers() []string {
+	var out []string
+	if a.rest != nil && !a.rest.Empty() {
+		for i := range kids(a.rest, 0) {
+			if q, ok := a.op.Param(string(a.rest.Key(i))); !ok || q.In == InBody && q.Account == "" {
+				out = append(out, string(a.rest.Key(i)))
+			}
+		}
+	}
+	return out
+}
+
+// withAccount adds what the gate inserts; a itself stays as it is.
+func (a Args) withAccount(account map[string]string) (Args, error) {
+	copied := false
+	for i := range a.op.Params {
+		q := &a.op.Params[i]
 		if q.Account == "" {
 			continue
 		}
 		field, ok := account[q.Account]
 		if !ok || field == "" {
-			return Output{}, fmt.Errorf("encode %s: the connection has no credential field %s", o.ID, q.Account)
+			return Args{}, fmt.Errorf("encode %s: the connection has no credential field %s", a.op.ID, q.Account)
 		}
-		values[q.Name] = field
+		if !copied {
+			a, copied = a.Clone(), true
+		}
+		t := &a.rest
+		if q.In == InBody {
+			t = &a.body
+		}
+		if *t == nil {
+			*t = new(tape.Tape)
+		}
+		name := q.Name
+		if q.In == InBody {
+			name = q.Wire
+		}
+		if err := (*t).Set([]tape.Step{{Name: name}}, field); err != nil {
+			return Args{}, fmt.Errorf("encode %s: the credential field %s: %w", a.op.ID, q.Account, err)
+		}
 	}
-	if err := o.encodeTarget(&out, values); err != nil {
-		return Output{}, err
-	}
-	if err := o.encodeBody(&out, values); err != nil {
-		return Output{}, err
-	}
-	return out, nil
+	return a, nil
 }
 
-// encodeTarget writes path, query and header parameters.
-func (o *Operation) encodeTarget(out *Output, values map[string]any) error {
-	inPath := map[string]string{}
-	var query formWriter
-	for i := range o.Params {
-		q := &o.Params[i]
-		v, ok := values[q.Name]
-		if !ok || q.In == InBody {
+// encoder writes one request.
+type encoder struct {
+	op     *Operation
+	writer *wire.Writer
+	files  []wire.File
+	out    Output
+}
+
+// target writes path, query, header and cookie parameters.
+func (e *encoder) target(rest *tape.Tape) error {
+	if rest == nil || rest.Empty() {
+		rest = emptyObject
+	}
+	if err := e.path(rest); err != nil {
+		return err
+	}
+	var query, cookies []byte
+	for i := range e.op.Params {
+		q := &e.op.Params[i]
+		if q.In == InBody || q.In == InPath {
 			continue
 		}
-		if _, want := wireFault(q, v); want != "" {
-			return refuse(problem.ContractViolation, "%s cannot be written in the %s; write %s", q.Name, q.In, want)
-		}
-		switch q.In {
-		case InPath:
-			inPath[q.Wire] = joined(v, escape)
-		case InHeader:
-			out.Header.Set(q.Wire, joined(v, func(s string) string { return s }))
-		case InQuery:
-			if err := query.param(q, v); err != nil {
-				return err
-			}
-		}
-	}
-	out.RawQuery = query.String()
-	var path strings.Builder
-	for _, s := range o.segments {
-		path.WriteString("/" + escapeLiteral(s.before))
-		if s.param != "" {
-			if inPath[s.param] == "" {
-				return refuse(problem.ContractViolation, "the path parameter %s is missing", s.param)
-			}
-			path.WriteString(inPath[s.param] + escapeLiteral(s.after))
-		}
-	}
-	out.Path = path.String()
-	return nil
-}
-
-func (o *Operation) encodeBody(out *Output, values map[string]any) error {
-	var body any
-	if o.whole {
-		v, ok := values["body"]
+		at, ok := rest.Find(0, q.Name)
 		if !ok {
-			return nil
+			continue
 		}
-		body = v
-	} else {
-		m := o.bodyWithAccount(values)
-		if m == nil && !o.BodyRequired {
-			return nil
+		var err error
+		switch p := e.op.wire.of(e.op, q); q.In {
+		case InQuery:
+			query, err = e.writer.Query(query, rest, at, p)
+		case InCookie:
+			cookies, err = e.writer.Cookie(cookies, rest, at, p)
+		case InHeader:
+			var text []byte
+			text, err = e.writer.Header(nil, rest, at, p)
+			e.out.Header.Set(q.Wire, string(text))
 		}
-		if m == nil {
-			m = map[string]any{}
-		}
-		body = m
-	}
-	out.ContentType = o.RequestType
-	if o.RequestType == JSONType {
-		text, err := appendJSON(nil, body, []*Schema{o.body})
 		if err != nil {
-			return refuse(problem.ContractViolation, "the body cannot be written: %v", err)
-		}
-		out.Body = text
-		return nil
-	}
-	var form formWriter
-	parts := flatten([]*Schema{o.body})
-	m, _ := body.(map[string]any)
-	for _, name := range orderKeys(propertyNames(parts), m) {
-		kids, _ := members(parts, name)
-		if err := form.value(name, m[name], kids, o.form); err != nil {
-			return err
+			return e.cannot(q, err)
 		}
 	}
-	out.Body = []byte(form.String())
+	e.out.RawQuery = string(query)
+	if len(cookies) > 0 {
+		e.out.Header.Set("Cookie", string(cookies))
+	}
 	return nil
 }
 
-func (o *Operation) bodyWithAccount(values map[string]any) map[string]any {
-	body := o.bodyOf(values)
-	for i := range o.Params {
-		if q := &o.Params[i]; q.In == InBody && q.Account != "" {
-			if body == nil {
-				body = map[string]any{}
-			}
-			body[q.Wire] = values[q.Name]
-		}
-	}
-	return body
+// cannot names the parameter that cannot be written.
+func (e *encoder) cannot(q *Parameter, err error) error {
+	return problem.Wrap(err, problem.ContractViolation, "%s cannot be written in the %s", q.Name, q.In)
 }
 
-// formWriter writes name=value pairs with &.
-type formWriter struct{ strings.Builder }
-
-func (f *formWriter) pair(key, value string) {
-	if f.Len() > 0 {
-		f.WriteByte('&')
-	}
-	f.WriteString(escape(key) + "=" + value)
-}
-
-func (f *formWriter) param(q *Parameter, v any) error {
-	if list, ok := v.([]any); ok && q.style == asCommas {
-		f.pair(q.Wire, joined(list, escape))
-		return nil
-	}
-	return f.value(q.Wire, v, []*Schema{q.Schema}, q.style)
-}
-
-// value writes v below key. Arrays are written with indexes in brackets, or repeated.
-func (f *formWriter) value(key string, v any, ss []*Schema, style formStyle) error {
-	impossible := func(what string) error {
-		return refuse(problem.ContractViolation, "%s below %s cannot be written in a form", what, showName(key))
-	}
-	switch v := v.(type) {
-	case []any:
-		if len(v) == 0 {
-			return impossible("an empty array")
+func (e *encoder) path(rest *tape.Tape) error {
+	path := make([]byte, 0, len(e.op.PathTemplate)+32)
+	for i, s := range e.op.segments {
+		path = append(path, '/')
+		path = append(path, escapeLiteral(s.before)...)
+		if s.param == "" {
+			continue
 		}
-		for i := range v {
-			below := key + "[" + itoa(i) + "]"
-			if style != asBrackets {
-				below = key
-				if _, ok := scalarText(v[i]); !ok {
-					return impossible("a structure in an array")
-				}
-			}
-			if err := f.value(below, v[i], elements(flatten(ss)), style); err != nil {
-				return err
-			}
+		q := e.op.wire.bySegment(e.op, i)
+		at, ok := 0, false
+		if q != nil {
+			at, ok = rest.Find(0, q.Name)
 		}
-		return nil
-	case map[string]any:
-		if len(v) == 0 || style != asBrackets {
-			return impossible("an object")
+		if !ok {
+			return refuse(problem.ContractViolation, "the path parameter %s is missing", s.param)
 		}
-		parts := flatten(ss)
-		for _, name := range orderKeys(propertyNames(parts), v) {
-			if name == "" || strings.ContainsAny(name, "[]") {
-				return impossible("a name that is empty or has brackets")
-			}
-			kids, _ := members(parts, name)
-			if err := f.value(key+"["+name+"]", v[name], kids, style); err != nil {
-				return err
-			}
+		var err error
+		if path, err = e.writer.Path(path, rest, at, e.op.wire.of(e.op, q)); err != nil {
+			return e.cannot(q, err)
 		}
-		return nil
+		path = append(path, escapeLiteral(s.after)...)
 	}
-	s, ok := scalarText(v)
-	if !ok || !utf8.ValidString(s) || !utf8.ValidString(key) {
-		return impossible("null or text that is not UTF-8")
-	}
-	f.pair(key, escape(s))
+	e.out.Path = string(path)
 	return nil
 }
 
-// scalarText is a string, number or boolean as it stands in a path, query or form.
-func scalarText(v any) (string, bool) {
-	switch v := v.(type) {
-	case string:
-		return v, true
-	case json.Number:
-		return string(v), numberShape(string(v)) != notNumber
-	case bool:
-		if v {
-			return "true", true
+func (e *encoder) body(t *tape.Tape) error {
+	o := e.op
+	switch {
+	case o.body == nil || t == nil && (o.whole || !o.BodyRequired):
+		return nil
+	case t == nil || t.Empty():
+		t = emptyObject
+	case !o.whole && t.Nodes[0].Count == 0 && !o.BodyRequired:
+		return nil
+	}
+	shape := o.doc.prog.Shape(o.bodyID)
+	var err error
+	switch o.RequestType {
+	case JSONType:
+		e.out.ContentType = o.sentAs
+		e.out.Body = appendOrdered(make([]byte, 0, len(t.Src)+64), t, 0, shape)
+	case FormType:
+		e.out.ContentType = FormType
+		e.out.Body, err = e.writer.Form(make([]byte, 0, len(t.Src)+64), t, 0, o.form, shape)
+	case MultipartType:
+		var boundary string
+		if e.out.Body, boundary, err = e.writer.Multipart(nil, t, 0, o.parts, e.files); err == nil {
+			e.out.ContentType = MultipartType + "; boundary=" + boundary
 		}
-		return "false", true
+	case XMLType:
+		e.out.ContentType = o.sentAs
+		e.out.Body, err = e.writer.XML(nil, t, 0, o.xmlRoot, shape)
 	}
-	return "", false
+	return err
 }
 
-func joined(v any, escape func(string) string) string {
-	list, ok := v.([]any)
-	if !ok {
-		list = []any{v}
+// bodyMisfits says what of a body its media type cannot carry.
+func (o *Operation) bodyMisfits(w *wire.Writer, t *tape.Tape, files []wire.File) []wire.Misfit {
+	shape := o.doc.prog.Shape(o.bodyID)
+	switch o.RequestType {
+	case FormType:
+		return w.FormMisfits(t, 0, o.form, shape)
+	case MultipartType:
+		return w.MultipartMisfits(t, 0, o.parts, files)
+	case XMLType:
+		return w.XMLMisfits(t, 0, o.xmlRoot, shape)
 	}
-	words := make([]string, len(list))
-	for i := range list {
-		s, _ := scalarText(list[i])
-		words[i] = escape(s)
-	}
-	return strings.Join(words, ",")
+	return nil
 }
-
-// escape keeps only the unreserved characters of RFC 3986 §2.3; a space is %20, which
-// every decoder of queries and forms reads as a space.
-func escape(s string) string { return escapeBut(s, "-._~") }
 
 // escapeLiteral is for the template's own text, where providers use : and @.
-func escapeLiteral(s string) string { return escapeBut(s, "-._~:@!$&'()*+,;=") }
-
-func escapeBut(s, keep string) string {
-	const hex = "0123456789ABCDEF"
+func escapeLiteral(s string) string {
+	const hex, keep = "0123456789ABCDEF", "-._~:@!$&'()*+,;="
+	plain := func(c byte) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(keep, c) >= 0
+	}
+	if !slices.ContainsFunc([]byte(s), func(c byte) bool { return !plain(c) }) {
+		return s
+	}
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(keep, c) >= 0 {
+		if c := s[i]; plain(c) {
 			b.WriteByte(c)
-			continue
+		} else {
+			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
 		}
-		b.WriteByte('%')
-		b.WriteByte(hex[c>>4])
-		b.WriteByte(hex[c&15])
 	}
 	return b.String()
 }
 
-// appendJSON writes v with the members of objects in the order of ss, the rest sorted.
-func appendJSON(dst []byte, v any, ss []*Schema) ([]byte, error) {
-	var err error
-	switch v := v.(type) {
-	case nil:
-		return append(dst, "null"...), nil
-	case bool, json.Number:
-		s, ok := scalarText(v)
-		if !ok {
-			return nil, fmt.Errorf("a number is not written as JSON writes numbers")
-		}
-		return append(dst, s...), nil
-	case string:
-		return appendString(dst, v)
-	case []any:
+// appendOrdered writes a value as JSON with the members of objects in the order of the
+// contract, the others behind them by name.
+func appendOrdered(dst []byte, t *tape.Tape, i int, s schema.Shape) []byte {
+	switch n := &t.Nodes[i]; n.Kind {
+	case tape.Array:
 		dst = append(dst, '[')
-		items := elements(flatten(ss))
-		for i := range v {
-			if i > 0 {
+		at := 0
+		for kid := i + 1; kid < int(n.Next); kid = int(t.Nodes[kid].Next) {
+			if at > 0 {
 				dst = append(dst, ',')
 			}
-			if dst, err = appendJSON(dst, v[i], items); err != nil {
-				return nil, err
-			}
+			dst = appendOrdered(dst, t, kid, s.Item(at))
+			at++
 		}
-		return append(dst, ']'), nil
-	case map[string]any:
-		return appendObject(dst, v, flatten(ss))
+		return append(dst, ']')
+	case tape.Object:
+		return appendObject(dst, t, i, s)
 	}
-	return nil, fmt.Errorf("a value of a type that JSON does not have")
+	return t.AppendJSON(dst, i)
 }
 
-func appendObject(dst []byte, m map[string]any, parts []*Schema) ([]byte, error) {
-	var err error
+// ranked is a member on its way to be written.
+type ranked struct {
+	node, rank int
+	shape      schema.Shape
+}
+
+func appendObject(dst []byte, t *tape.Tape, i int, s schema.Shape) []byte {
+	var few [16]ranked
+	list, sorted := few[:0], true
+	for kid := range kids(t, i) {
+		shape, listed := s.Member(t.Key(kid))
+		rank := 1 << 40
+		if listed {
+			rank = s.Rank(t.Key(kid))
+		}
+		if n := len(list); n > 0 && (list[n-1].rank > rank || !listed) {
+			sorted = false
+		}
+		list = append(list, ranked{kid, rank, shape})
+	}
+	if !sorted {
+		slices.SortFunc(list, func(a, b ranked) int {
+			if a.rank != b.rank {
+				return a.rank - b.rank
+			}
+			return strings.Compare(string(t.Key(a.node)), string(t.Key(b.node)))
+		})
+	}
 	dst = append(dst, '{')
-	for i, name := range orderKeys(propertyNames(parts), m) {
-		if i > 0 {
+	for k, m := range list {
+		if k > 0 {
 			dst = append(dst, ',')
 		}
-		if dst, err = appendString(dst, name); err != nil {
-			return nil, err
-		}
-		kids, _ := members(parts, name)
-		if dst, err = appendJSON(append(dst, ':'), m[name], kids); err != nil {
-			return nil, err
-		}
+		dst = append(tape.AppendString(dst, t.Key(m.node)), ':')
+		dst = appendOrdered(dst, t, m.node, m.shape)
 	}
-	return append(dst, '}'), nil
-}
-
-func appendString(dst []byte, s string) ([]byte, error) {
-	if !utf8.ValidString(s) {
-		return nil, fmt.Errorf("text that is not UTF-8")
-	}
-	dst = append(dst, '"')
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c < 0x20 || c == 0x7f:
-			dst = fmt.Appendf(dst, `\u%04x`, c)
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '"'), nil
+	return append(dst, '}')
 }

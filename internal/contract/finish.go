@@ -20,7 +20,7 @@ func (l *loader) complete(w wrapper, pending map[*Schema]wrapper, depth int) {
 		return
 	}
 	if depth > 32 {
-		l.fault(w.at, "references go round in a circle")
+		l.fault(w.node, "", "references go round in a circle")
 		return
 	}
 	if next, open := pending[w.target]; open {
@@ -28,17 +28,17 @@ func (l *loader) complete(w wrapper, pending map[*Schema]wrapper, depth int) {
 	}
 	delete(pending, w.into)
 	*w.into = *w.target
-	if t := l.text(w.node, w.at, "title"); t != "" {
+	if t := l.text(w.node, "title"); t != "" {
 		w.into.Title = t
 	}
-	if t := l.text(w.node, w.at, "description"); t != "" {
+	if t := l.text(w.node, "description"); t != "" {
 		w.into.Description = t
 	}
-	if v, ok := w.node.values["default"]; ok {
-		w.into.Default = plain(v)
+	if i := l.member(w.node, "default"); i >= 0 {
+		w.into.Default = l.plain(i)
 	}
-	if v, ok := w.node.values["example"]; ok {
-		w.into.Example = plain(v)
+	if i := l.member(w.node, "example"); i >= 0 {
+		w.into.Example = l.plain(i)
 	}
 	w.note.mark(w.into)
 }
@@ -68,7 +68,7 @@ func (l *loader) lift() {
 	}
 }
 
-func alternatives(s *Schema) []*Schema { return slices.Concat(s.AllOf, s.AnyOf, s.OneOf) }
+func alternatives(s *Schema) []*Schema { return slices.Concat(s.AllOf, s.AnyOf, s.OneOf, s.rules.also) }
 
 const (
 	lifting = 1
@@ -78,7 +78,7 @@ const (
 func (l *loader) liftOne(s *Schema, state map[*Schema]int) {
 	switch state[s] {
 	case lifting:
-		l.fault("/components/schemas", "a schema contains itself through allOf, anyOf or oneOf (%q)", firstOf(s.Title, s.Description))
+		l.faultAt("/components/schemas", "a schema contains itself through allOf, anyOf or oneOf (%q)", firstOf(s.Title, s.Description))
 		return
 	case lifted:
 		return
@@ -111,7 +111,7 @@ func (l *loader) impossible(s *Schema) {
 	for _, p := range parts {
 		for _, name := range p.Required {
 			if kids, _ := members(parts, name); len(kids) == 0 && !free(parts) {
-				l.fault("/components/schemas", "%q is required but not in properties (%s)", name, inWords(propertyNames(parts)))
+				l.faultAt("/components/schemas", "%q is required but not in properties (%s)", name, inWords(propertyNames(parts)))
 			}
 		}
 	}

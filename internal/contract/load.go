@@ -1,48 +1,73 @@
 package contract
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
+	"iter"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+
+	"sallyport/internal/tape"
 )
 
 const maxLoadFaults = 100
 
-// loader turns a decoded document into operations and collects every fault.
+// absent is the node of a member that is not there.
+const absent = -1
+
+// loader turns a document's tape into operations and collects every fault. Nodes of the
+// tape are named by their index.
 type loader struct {
 	name    string
-	root    *object
+	doc     *tape.Tape
 	faults  []error
+	told    map[string]bool // places that have a fault already
 	schemas map[schemaKey]*Schema
 	later   []wrapper // references with annotations beside them
-	// patterns are shared: a contract uses few different ones, many times.
-	patterns map[string]*regexp.Regexp
 }
 
-// schemaKey: one schema text is compiled once for requests and once for answers,
+// schemaKey: one schema text is described once for requests and once for answers,
 // because objects of requests are closed.
 type schemaKey struct {
-	node    *object
+	node    int
 	request bool
 }
 
-func newLoader(name string) *loader {
-	return &loader{name: name, schemas: map[schemaKey]*Schema{}, patterns: map[string]*regexp.Regexp{}}
+func newLoader(name string, doc *tape.Tape) *loader {
+	return &loader{name: name, doc: doc, told: map[string]bool{}, schemas: map[schemaKey]*Schema{}}
 }
 
 func (l *loader) broken(err error) error { return fmt.Errorf("load contract %s: %w", l.name, err) }
 
 func (l *loader) err() error { return l.broken(errors.Join(l.faults...)) }
 
-// fault records a fault at a JSON pointer.
-func (l *loader) fault(at, format string, args ...any) {
+// fault records a fault at a node, or at a member of it that may be missing.
+func (l *loader) fault(node int, key, format string, args ...any) {
+	at := l.pointer(node)
+	if key != "" {
+		at = point(at, key)
+	}
+	l.faultAt(at, format, args...)
+}
+
+// faultAt records a fault at a JSON pointer.
+func (l *loader) faultAt(at, format string, args ...any) {
 	if len(l.faults) < maxLoadFaults {
+		l.told[at] = true
 		l.faults = append(l.faults, fmt.Errorf("%s#%s: %s", l.name, at, fmt.Sprintf(format, args...)))
 	}
+}
+
+// pointer is the JSON pointer of a node; only faults need it.
+func (l *loader) pointer(node int) string {
+	if node < 0 {
+		return ""
+	}
+	return l.doc.Pointer(node)
 }
 
 func point(at, key string) string {
@@ -52,9 +77,42 @@ func point(at, key string) string {
 	return at + "/" + key
 }
 
+// kids gives the nodes of a container's elements or members.
+func (l *loader) kids(node int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if node < 0 || l.doc.Nodes[node].Kind < tape.Array {
+			return
+		}
+		for i, end := node+1, int(l.doc.Nodes[node].Next); i < end; i = int(l.doc.Nodes[i].Next) {
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+// key is the name of a member's node.
+func (l *loader) key(kid int) string { return string(l.doc.Key(kid)) }
+
+// member finds a member of an object; absent where there is none.
+func (l *loader) member(o int, key string) int {
+	if o < 0 {
+		return absent
+	}
+	if i, ok := l.doc.Find(o, key); ok {
+		return i
+	}
+	return absent
+}
+
+func (l *loader) is(node int, kind tape.Kind) bool {
+	return node >= 0 && l.doc.Nodes[node].Kind == kind
+}
+
 // keys refuses members that the engine does not know.
-func (l *loader) keys(o *object, at string, allowed ...string) {
-	for _, k := range o.keys {
+func (l *loader) keys(o int, allowed ...string) {
+	for kid := range l.kids(o) {
+		k := l.key(kid)
 		if slices.Contains(allowed, k) || strings.HasPrefix(k, "x-") && !strings.HasPrefix(k, "x-sallyport") {
 			continue
 		}
@@ -62,176 +120,141 @@ func (l *loader) keys(o *object, at string, allowed ...string) {
 		if n := nearest(k, allowed); n != "" {
 			near = "; did you mean " + n + "?"
 		}
-		l.fault(at, "%q is not known here%s (known: %s)", k, near, strings.Join(allowed, ", "))
+		l.fault(o, "", "%q is not known here%s (known: %s)", k, near, strings.Join(allowed, ", "))
 	}
 }
 
-// object gives a member that must be an object, or nil.
-func (l *loader) object(o *object, at, key string) *object {
-	v, ok := o.values[key]
-	if !ok {
-		return nil
+// object gives a member that must be an object, or absent.
+func (l *loader) object(o int, key string) int { return l.kind(o, key, tape.Object, "an object") }
+
+func (l *loader) list(o int, key string) int { return l.kind(o, key, tape.Array, "an array") }
+
+func (l *loader) kind(o int, key string, kind tape.Kind, want string) int {
+	i := l.member(o, key)
+	if i >= 0 && !l.is(i, kind) {
+		l.fault(i, "", "found %s; write %s", l.shown(i), want)
+		return absent
 	}
-	child, ok := v.(*object)
-	if !ok {
-		l.fault(point(at, key), "found %s; write an object", kind(v))
-		return nil
-	}
-	return child
+	return i
 }
 
-func (l *loader) list(o *object, at, key string) []any {
-	v, ok := o.values[key]
-	if !ok {
-		return nil
+func (l *loader) text(o int, key string) string {
+	if i := l.kind(o, key, tape.String, "a string"); i >= 0 {
+		return string(l.doc.Text(i))
 	}
-	list, ok := v.([]any)
-	if !ok {
-		l.fault(point(at, key), "found %s; write an array", kind(v))
-	}
-	return list
+	return ""
 }
 
-func (l *loader) text(o *object, at, key string) string {
-	v, ok := o.values[key]
-	if !ok {
-		return ""
+func (l *loader) flag(o int, key string) bool {
+	i := l.member(o, key)
+	if i >= 0 && !l.is(i, tape.True) && !l.is(i, tape.False) {
+		l.fault(i, "", "found %s; write true or false", l.shown(i))
 	}
-	s, ok := v.(string)
-	if !ok {
-		l.fault(point(at, key), "found %s; write a string", kind(v))
-	}
-	return s
+	return l.is(i, tape.True)
 }
 
-func (l *loader) flag(o *object, at, key string) bool {
-	v, ok := o.values[key]
-	if !ok {
-		return false
-	}
-	b, ok := v.(bool)
-	if !ok {
-		l.fault(point(at, key), "found %s; write true or false", kind(v))
-	}
-	return b
-}
-
-func (l *loader) texts(o *object, at, key string) []string {
+func (l *loader) texts(o int, key string) []string {
 	var out []string
-	for i, v := range l.list(o, at, key) {
-		s, ok := v.(string)
-		if !ok {
-			l.fault(point(point(at, key), strconv.Itoa(i)), "found %s; write a string", kind(v))
+	for i := range l.kids(l.list(o, key)) {
+		if !l.is(i, tape.String) {
+			l.fault(i, "", "found %s; write a string", l.shown(i))
 			continue
 		}
-		out = append(out, s)
+		out = append(out, string(l.doc.Text(i)))
 	}
 	return out
 }
 
 // count gives a member that must be a whole number from 0 on; nil when absent.
-func (l *loader) count(o *object, at, key string) *int {
-	v, ok := o.values[key]
-	if !ok {
+func (l *loader) count(o int, key string) *int {
+	i := l.member(o, key)
+	if i < 0 {
 		return nil
 	}
-	n, isNumber := v.(json.Number)
-	i, err := strconv.Atoi(string(n))
-	if !isNumber || err != nil || i < 0 {
-		l.fault(point(at, key), "found %s; write a whole number from 0 on", kind(v))
+	n, err := strconv.Atoi(string(l.doc.Text(i)))
+	if !l.is(i, tape.Number) || err != nil || n < 0 {
+		l.fault(i, "", "found %s; write a whole number from 0 on", l.shown(i))
 		return nil
 	}
-	return &i
+	return &n
 }
 
-// kind names a JSON value's type for errors about our own documents.
-func kind(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return "null"
-	case bool:
-		return strconv.FormatBool(v)
-	case string:
-		return strconv.Quote(v)
-	case json.Number:
-		return "the number " + string(v)
-	case []any:
+// shown names a value for errors about our own documents.
+func (l *loader) shown(i int) string {
+	switch n := &l.doc.Nodes[i]; n.Kind {
+	case tape.Array:
 		return "an array"
+	case tape.Object:
+		return "an object"
+	case tape.String:
+		return strconv.Quote(string(l.doc.Text(i)))
+	case tape.Number:
+		return "the number " + string(l.doc.Text(i))
 	}
-	return "an object"
+	return string(l.doc.Text(i))
 }
 
-// deref follows "$ref" until something else stands there. at becomes the pointer of
-// the target. A reference outside the document, a missing target and a circle of
-// references alone are faults; the result is then nil.
-func (l *loader) deref(o *object, at string) (*object, string) {
+// deref follows "$ref" until something else stands there. A reference outside the
+// document, a missing target and a circle of references alone are faults; the result is
+// then absent.
+func (l *loader) deref(o int) int {
+	at := o
 	for range 32 {
-		ref, ok := o.values["$ref"].(string)
-		if !ok {
-			return o, at
+		ref := l.member(o, "$ref")
+		if !l.is(ref, tape.String) {
+			return o
 		}
-		target := l.target(ref, at)
-		if target == nil {
-			return nil, at
+		if o = l.target(string(l.doc.Text(ref)), o); o < 0 {
+			return absent
 		}
-		o, at = target, strings.TrimPrefix(ref, "#")
 	}
-	l.fault(at, "references go round in a circle")
-	return nil, at
+	l.fault(at, "", "references go round in a circle")
+	return absent
 }
 
-func (l *loader) target(ref, at string) *object {
-	pointer, local := strings.CutPrefix(ref, "#/")
+// target is the node that a reference of node from means.
+func (l *loader) target(ref string, from int) int {
+	pointer, local := strings.CutPrefix(ref, "#")
 	if !local {
-		l.fault(at, "$ref %q leaves the document; write #/components/…", ref)
-		return nil
+		l.fault(from, "", "$ref %q leaves the document; write #/components/…", ref)
+		return absent
 	}
-	var v any = l.root
-	for _, step := range strings.Split(pointer, "/") {
-		o, ok := v.(*object)
-		if !ok {
-			v = nil
-			break
+	if text, err := url.PathUnescape(pointer); err == nil { // RFC 6901 §6
+		pointer = text
+	}
+	i, ok := l.doc.Resolve(pointer)
+	if !ok && pointer != "" && pointer[0] != '/' {
+		i = l.anchor(pointer)
+		ok = i >= 0
+	}
+	if !ok || l.doc.Nodes[i].Kind != tape.Object && l.doc.Nodes[i].Kind != tape.True && l.doc.Nodes[i].Kind != tape.False {
+		l.fault(from, "", "$ref %q points to nothing", ref)
+		return absent
+	}
+	return i
+}
+
+// anchor finds the schema with that $anchor or $dynamicAnchor.
+func (l *loader) anchor(name string) int {
+	for i := range l.doc.Nodes {
+		if !l.is(i, tape.Object) {
+			continue
 		}
-		v = o.values[strings.ReplaceAll(strings.ReplaceAll(step, "~1", "/"), "~0", "~")]
+		for _, key := range []string{"$anchor", "$dynamicAnchor"} {
+			if a := l.member(i, key); l.is(a, tape.String) && string(l.doc.Text(a)) == name {
+				return i
+			}
+		}
 	}
-	o, ok := v.(*object)
-	if !ok {
-		l.fault(at, "$ref %q points to nothing", ref)
-		return nil
-	}
-	return o
+	return absent
 }
 
 // decode reads plain data (an annotation) into a struct, refusing unknown members.
-func (l *loader) decode(v any, at string, into any) {
-	text, err := json.Marshal(plain(v))
-	if err == nil {
-		dec := json.NewDecoder(strings.NewReader(string(text)))
-		dec.DisallowUnknownFields()
-		dec.UseNumber()
-		err = dec.Decode(into)
+func (l *loader) decode(i int, into any) {
+	dec := json.NewDecoder(bytes.NewReader(l.doc.AppendJSON(nil, i)))
+	dec.DisallowUnknownFields()
+	dec.UseNumber()
+	if err := dec.Decode(into); err != nil {
+		l.fault(i, "", "%s", strings.TrimPrefix(err.Error(), "json: "))
 	}
-	if err != nil {
-		l.fault(at, "%s", strings.TrimPrefix(err.Error(), "json: "))
-	}
-}
-
-// plain turns ordered objects into maps.
-func plain(v any) any {
-	switch v := v.(type) {
-	case *object:
-		m := make(map[string]any, len(v.values))
-		for k := range v.values {
-			m[k] = plain(v.values[k])
-		}
-		return m
-	case []any:
-		list := make([]any, len(v))
-		for i := range v {
-			list[i] = plain(v[i])
-		}
-		return list
-	}
-	return v
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"sallyport/internal/tape"
 )
 
 var (
@@ -12,6 +14,12 @@ var (
 	effectNames  = []string{EffectMoney, EffectMessage, EffectPersonal, EffectAdmin}
 	operationIDs = "kebab-case, such as create-payment-intent"
 )
+
+// place is where an operation stands in the document.
+type place struct {
+	node, item int // the operation and its path's object
+	loaded     bool
+}
 
 // opNote is x-sallyport on an operation.
 type opNote struct {
@@ -28,76 +36,86 @@ type opNote struct {
 	} `json:"mock"`
 }
 
+// document reads what every operation has: its names, its place and its annotations.
+// What it takes and answers is read by load.
 func (l *loader) document(d *Document) {
-	l.keys(l.root, "", "openapi", "info", "servers", "tags", "paths", "components", "externalDocs", "security", "jsonSchemaDialect", "x-sallyport")
-	if v := l.text(l.root, "", "openapi"); !strings.HasPrefix(v, "3.0.") && !strings.HasPrefix(v, "3.1.") {
-		l.fault("/openapi", "found %q; write 3.1.0", v)
+	l.keys(0, "openapi", "info", "servers", "tags", "paths", "components", "externalDocs", "security", "jsonSchemaDialect", "webhooks", "$self", "x-sallyport")
+	if v := l.text(0, "openapi"); !strings.HasPrefix(v, "3.0.") && !strings.HasPrefix(v, "3.1.") && !strings.HasPrefix(v, "3.2.") {
+		l.fault(0, "openapi", "found %q; write 3.1.0", v)
 	}
-	paths := l.object(l.root, "", "paths")
-	if paths == nil || len(paths.keys) == 0 {
-		l.fault("/paths", "a contract without operations")
+	paths := l.object(0, "paths")
+	if paths < 0 || l.doc.Nodes[paths].Count == 0 {
+		l.fault(0, "paths", "a contract without operations")
 		return
 	}
 	shapes := map[string]string{}
-	for _, template := range paths.keys {
-		at := point("/paths", template)
-		item := l.object(paths, "/paths", template)
-		if item == nil {
+	for item := range l.kids(paths) {
+		template := l.key(item)
+		if !l.is(item, tape.Object) {
+			l.fault(item, "", "found %s; write an object", l.shown(item))
 			continue
 		}
-		l.keys(item, at, append([]string{"summary", "description", "parameters"}, methods...)...)
+		l.keys(item, append([]string{"summary", "description", "parameters", "servers"}, methods...)...)
 		segments, err := parseTemplate(template)
 		if err != nil {
-			l.fault(at, "%v", err)
+			l.fault(item, "", "%v", err)
 			continue
 		}
 		for _, method := range methods {
-			node := l.object(item, at, method)
-			if node == nil {
+			node := l.object(item, method)
+			if node < 0 {
 				continue
 			}
-			o := &Operation{Method: strings.ToUpper(method), PathTemplate: template, segments: segments, byName: map[string]int{}}
-			l.operation(o, node, item, point(at, method))
-			l.add(d, o, point(at, method), shapes)
+			o := &Operation{Method: strings.ToUpper(method), PathTemplate: template, segments: segments, doc: d, place: place{node: node, item: item}}
+			l.operation(o)
+			l.add(d, o, shapes)
 		}
 	}
 }
 
-func (l *loader) add(d *Document, o *Operation, at string, shapes map[string]string) {
+func (l *loader) add(d *Document, o *Operation, shapes map[string]string) {
 	if _, twice := d.byID[o.ID]; twice {
-		l.fault(at, "operationId %q stands twice", o.ID)
+		l.fault(o.place.node, "", "operationId %q stands twice", o.ID)
 	}
 	if other, twice := shapes[o.shape()]; twice {
-		l.fault(at, "%s and %s cannot be told apart by method and path", other, o.ID)
+		l.fault(o.place.node, "", "%s and %s cannot be told apart by method and path", other, o.ID)
 	}
 	shapes[o.shape()] = o.ID
 	d.byID[o.ID] = o
 	d.ops = append(d.ops, o)
 }
 
-func (l *loader) operation(o *Operation, node, item *object, at string) {
-	l.keys(node, at, "operationId", "summary", "description", "tags", "parameters", "requestBody", "responses",
-		"deprecated", "externalDocs", "security", "x-sallyport")
-	o.ID, o.Summary = l.text(node, at, "operationId"), l.text(node, at, "summary")
+// operation reads an operation's own names and annotations.
+func (l *loader) operation(o *Operation) {
+	node := o.place.node
+	l.keys(node, "operationId", "summary", "description", "tags", "parameters", "requestBody", "responses",
+		"deprecated", "externalDocs", "security", "servers", "callbacks", "x-sallyport")
+	o.ID, o.Summary = l.text(node, "operationId"), l.text(node, "summary")
 	if !kebab(o.ID) {
-		l.fault(point(at, "operationId"), "found %q; write %s", o.ID, operationIDs)
+		l.fault(node, "operationId", "found %q; write %s", o.ID, operationIDs)
 	}
-	l.note(o, node, at)
-	itemAt := at[:strings.LastIndexByte(at, '/')]
-	params := l.parameters(node, at, nil)
-	params = l.parameters(item, itemAt, params)
-	for _, in := range []Location{InPath, InQuery, InHeader} {
+	l.note(o, node)
+}
+
+// load reads what an operation takes and answers.
+func (l *loader) load(o *Operation) {
+	node := o.place.node
+	o.byName = map[string]int{}
+	params := l.parameters(node, nil)
+	params = l.parameters(o.place.item, params)
+	for _, in := range []Location{InPath, InQuery, InHeader, InCookie} {
 		for _, p := range params {
 			if p.In == in {
-				l.addParam(o, p, at)
+				l.addParam(o, p, node)
 			}
 		}
 	}
-	l.pathParams(o, at)
-	if body := l.object(node, at, "requestBody"); body != nil {
-		l.body(o, body, point(at, "requestBody"))
+	l.pathParams(o, node)
+	if body := l.object(node, "requestBody"); body >= 0 {
+		l.body(o, body)
 	}
-	l.responses(o, node, at)
+	l.responses(o, node)
+	o.place.loaded = true
 }
 
 func kebab(id string) bool {
@@ -110,65 +128,67 @@ func kebab(id string) bool {
 	return id != "" && !strings.HasSuffix(id, "-") && !strings.Contains(id, "--")
 }
 
-func (l *loader) note(o *Operation, node *object, at string) {
+func (l *loader) note(o *Operation, node int) {
 	var n opNote
-	at = point(at, "x-sallyport")
-	v, ok := node.values["x-sallyport"]
-	if !ok {
-		l.fault(at, "missing; write {\"server\":…,\"auth\":…,\"retry\":…,\"effects\":[…]}")
+	at := l.member(node, "x-sallyport")
+	if at < 0 {
+		l.fault(node, "x-sallyport", "missing; write {\"server\":…,\"auth\":…,\"retry\":…,\"effects\":[…]}")
 		return
 	}
-	l.decode(v, at, &n)
+	l.decode(at, &n)
 	o.Server, o.Auth, o.Retry, o.Effects = n.Server, n.Auth, n.Retry, n.Effects
 	o.Official, o.Legacy, o.Source, o.MockSet = n.Official, n.Legacy, n.Source, n.Mock.Set
 	if n.Server == "" || n.Auth == "" {
-		l.fault(at, "server and auth are needed; they name entries of pack.json")
+		l.fault(at, "", "server and auth are needed; they name entries of pack.json")
 	}
 	switch n.Retry {
 	case RetryNever, RetrySafe, RetryKeyed:
 	default:
-		l.fault(at, "retry %q; write safe, keyed or never", n.Retry)
+		l.fault(at, "", "retry %q; write safe, keyed or never", n.Retry)
 	}
 	if n.Effects == nil {
-		l.fault(at, "effects is missing; write [] for a plain read of non-personal data")
+		l.fault(at, "", "effects is missing; write [] for a plain read of non-personal data")
 	}
 	for _, e := range n.Effects {
 		if !slices.Contains(effectNames, e) {
-			l.fault(at, "effect %q; write %s", e, strings.Join(effectNames, ", "))
+			l.fault(at, "", "effect %q; write %s", e, strings.Join(effectNames, ", "))
 		}
 	}
 }
 
-// responses compiles the answers. Only JSON answers can be checked, so no other is accepted.
-func (l *loader) responses(o *Operation, node *object, at string) {
-	all := l.object(node, at, "responses")
-	at = point(at, "responses")
-	if all == nil {
-		l.fault(at, "missing")
+// responses reads the answers. Only JSON answers can be checked, so no other is accepted.
+func (l *loader) responses(o *Operation, node int) {
+	all := l.object(node, "responses")
+	if all < 0 {
+		l.fault(node, "responses", "missing")
 		return
 	}
-	for _, status := range all.keys {
-		r, at := l.object(all, at, status), point(at, status)
-		if r == nil {
+	for r := range l.kids(all) {
+		status := l.key(r)
+		if strings.HasPrefix(status, "x-") {
 			continue
 		}
-		if r, at = l.deref(r, at); r == nil {
+		if !l.is(r, tape.Object) {
+			l.fault(r, "", "found %s; write an object", l.shown(r))
 			continue
 		}
-		l.keys(r, at, "description", "content", "headers", "links", "x-sallyport")
 		rule, ok := statusRule(status)
 		if !ok {
-			l.fault(at, "%q; write a status, 2XX, 4XX, 5XX or default", status)
+			l.fault(r, "", "%q; write a status, 2XX, 4XX, 5XX or default", status)
 			continue
 		}
-		rule.schema = l.content(r, at)
+		if r = l.deref(r); r < 0 {
+			continue
+		}
+		l.keys(r, "description", "summary", "content", "headers", "links", "x-sallyport")
+		l.content(&rule, r)
 		o.replies = append(o.replies, rule)
 		if rule.low >= 200 && rule.low < 300 && (o.success == 0 || rule.low < o.success) {
 			o.success = rule.low
 		}
 	}
 	if o.success == 0 {
-		l.fault(at, "no 2xx answer")
+		l.fault(all, "", "no 2xx answer")
 	}
 }
 
@@ -184,31 +204,40 @@ func statusRule(s string) (replyRule, bool) {
 	return replyRule{low: n, high: n}, err == nil && n >= 200 && n <= 599 && http.StatusText(n) != ""
 }
 
-func (l *loader) content(r *object, at string) *Schema {
-	content := l.object(r, at, "content")
-	if content == nil {
-		return nil
+// content finds the schema of an answer: that of its JSON, else of its XML; absent: it has
+// no body. Other media types beside these are what the gate does not ask for.
+func (l *loader) content(rule *replyRule, r int) {
+	rule.node = absent
+	media, found := l.object(r, "content"), absent
+	var others []string
+	for m := range l.kids(media) {
+		switch family := mediaFamily(l.key(m)); {
+		case !l.is(m, tape.Object):
+			l.fault(m, "", "found %s; write an object", l.shown(m))
+		case family == JSONType && (found < 0 || mediaFamily(l.key(found)) != JSONType), family == XMLType && found < 0:
+			found = m
+		case family == JSONType:
+			l.fault(m, "", "write one media type with a schema")
+		case family != XMLType:
+			others = append(others, l.key(m))
+		}
 	}
-	at = point(at, "content")
-	var out *Schema
-	for _, media := range content.keys {
-		m, at := l.object(content, at, media), point(at, media)
-		if m == nil {
-			continue
+	if found < 0 {
+		if len(others) > 0 {
+			l.fault(media, "", "found %q: answers are checked as JSON or XML; write %s", others, JSONType)
 		}
-		if !jsonMedia(media) {
-			l.fault(at, "answers are checked as JSON; write application/json")
-			continue
-		}
-		l.keys(m, at, "schema", "example", "examples")
-		s, ok := m.values["schema"]
-		if !ok || out != nil {
-			l.fault(at, "write one media type with a schema")
-			continue
-		}
-		out = l.schema(s, point(at, "schema"), false)
+		return
 	}
-	return out
+	l.keys(found, "schema", "example", "examples")
+	s := l.member(found, "schema")
+	if s < 0 {
+		l.fault(found, "", "write one media type with a schema")
+		return
+	}
+	rule.node, rule.schema = s, l.schema(s, false)
+	if mediaFamily(l.key(found)) == XMLType {
+		rule.xmlRoot = l.xmlRoot(s)
+	}
 }
 
 func jsonMedia(media string) bool {

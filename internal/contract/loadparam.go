@@ -4,15 +4,9 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
-)
 
-// formStyle says how arrays and objects are written in a form body or a query.
-type formStyle string
-
-const (
-	asBrackets formStyle = "brackets" // a[b]=, a[0]=, a[]=
-	asRepeat   formStyle = "repeat"   // a=1&a=2; no objects
-	asCommas   formStyle = "commas"   // a=1,2; no objects
+	"sallyport/internal/tape"
+	"sallyport/internal/wire"
 )
 
 // gateHeaders are set by the gate alone; a contract cannot hand them to a caller.
@@ -24,23 +18,18 @@ var gateHeaders = []string{
 
 // parameters reads an array of parameters; those already in params win (an
 // operation's own over its path's).
-func (l *loader) parameters(o *object, at string, params []Parameter) []Parameter {
+func (l *loader) parameters(o int, params []Parameter) []Parameter {
 	own := len(params)
-	for i, v := range l.list(o, at, "parameters") {
-		at := point(point(at, "parameters"), itoa(i))
-		node, ok := v.(*object)
-		if !ok {
-			l.fault(at, "found %s; write a parameter object", kind(v))
+	for node := range l.kids(l.list(o, "parameters")) {
+		if !l.is(node, tape.Object) {
+			l.fault(node, "", "found %s; write a parameter object", l.shown(node))
 			continue
 		}
-		if node, at = l.deref(node, at); node == nil {
+		if node = l.deref(node); node < 0 {
 			continue
 		}
-		p, ok := l.parameter(node, at)
-		if !ok {
-			continue
-		}
-		if slices.ContainsFunc(params[:own], func(q Parameter) bool { return q.In == p.In && q.Wire == p.Wire }) {
+		p, ok := l.parameter(node)
+		if !ok || slices.ContainsFunc(params[:own], func(q Parameter) bool { return q.In == p.In && q.Wire == p.Wire }) {
 			continue
 		}
 		params = append(params, p)
@@ -48,53 +37,38 @@ func (l *loader) parameters(o *object, at string, params []Parameter) []Paramete
 	return params
 }
 
-func (l *loader) parameter(o *object, at string) (Parameter, bool) {
-	l.keys(o, at, "name", "in", "required", "description", "schema", "style", "explode", "deprecated", "example", "examples",
+func (l *loader) parameter(o int) (Parameter, bool) {
+	l.keys(o, "name", "in", "required", "description", "schema", "content", "style", "explode", "deprecated", "example", "examples",
 		"allowReserved", "allowEmptyValue", "x-sallyport")
-	p := Parameter{Wire: l.text(o, at, "name"), In: Location(l.text(o, at, "in")), Required: l.flag(o, at, "required")}
+	p := Parameter{Wire: l.text(o, "name"), In: Location(l.text(o, "in")), Required: l.flag(o, "required")}
 	switch p.In {
-	case InPath, InQuery:
+	case InPath, InQuery, InCookie:
 	case InHeader:
 		p.Wire = textproto.CanonicalMIMEHeaderKey(p.Wire)
 		if slices.Contains(gateHeaders, p.Wire) {
-			l.fault(at, "the header %s is the gate's own", p.Wire)
+			l.fault(o, "", "the header %s is the gate's own", p.Wire)
 			return p, false
 		}
 	default:
-		l.fault(at, "in %q; write path, query or header", p.In)
+		l.fault(o, "", "in %q; write path, query, header or cookie", p.In)
 		return p, false
 	}
-	s, ok := o.values["schema"]
-	if !ok {
-		l.fault(at, "a parameter without schema")
+	s := l.paramSchema(&p, o)
+	if s < 0 {
 		return p, false
 	}
-	note := l.annotation(o, at)
-	p.Schema = l.schema(s, point(at, "schema"), true)
+	p.node = s
+	note := l.annotation(o)
+	p.mark = markOf(note.Data)
+	p.Schema = l.schema(s, true)
 	if note != (annotation{}) { // the parameter's marks belong to this use of the schema only
 		target := p.Schema
 		p.Schema = &Schema{}
-		l.later = append(l.later, wrapper{into: p.Schema, target: target, node: &object{}, at: at, note: note})
+		l.later = append(l.later, wrapper{into: p.Schema, target: target, node: absent, note: note})
 	}
 	p.Name, p.Account, p.Unofficial = firstOf(note.Name, p.Wire), note.Account, note.Official
-	p.Description = l.text(o, at, "description")
-	l.style(&p, o, at)
+	p.Description = l.text(o, "description")
 	return p, true
-}
-
-func (l *loader) style(p *Parameter, o *object, at string) {
-	explode, given := o.values["explode"].(bool)
-	explode = explode || !given
-	switch s := l.text(o, at, "style"); {
-	case s == "deepObject" && p.In == InQuery:
-		p.style = asBrackets
-	case (s == "" || s == "form") && p.In == InQuery && explode:
-		p.style = asRepeat
-	case (s == "" || s == "form") && p.In == InQuery, (s == "" || s == "simple") && p.In != InQuery:
-		p.style = asCommas
-	default:
-		l.fault(at, "style %q is not possible in %s; write form or deepObject in query, nothing elsewhere", s, p.In)
-	}
 }
 
 func firstOf(a, b string) string {
@@ -104,13 +78,58 @@ func firstOf(a, b string) string {
 	return b
 }
 
+// paramSchema finds the schema of a parameter and how it is written: schema with style and
+// explode, or content with one media type.
+func (l *loader) paramSchema(p *Parameter, o int) int {
+	content := l.object(o, "content")
+	if content >= 0 {
+		return l.paramContent(p, o, content)
+	}
+	s := l.member(o, "schema")
+	if s < 0 {
+		l.fault(o, "", "a parameter without schema")
+		return absent
+	}
+	var explode *bool
+	if i := l.member(o, "explode"); i >= 0 {
+		b := l.flag(o, "explode")
+		explode = &b
+	}
+	var err error
+	if p.style, err = wire.StyleOf(wireIn(p.In), l.text(o, "style"), explode); err != nil {
+		l.fault(o, "", "%v", err)
+		return absent
+	}
+	return s
+}
+
+func wireIn(in Location) wire.In {
+	return map[Location]wire.In{InPath: wire.InPath, InQuery: wire.InQuery, InHeader: wire.InHeader, InCookie: wire.InCookie}[in]
+}
+
+func (l *loader) paramContent(p *Parameter, o, content int) int {
+	media := absent
+	for m := range l.kids(content) {
+		if jsonMedia(l.key(m)) && media < 0 && l.is(m, tape.Object) {
+			media = m
+		}
+	}
+	s := l.member(media, "schema")
+	if s < 0 || l.member(o, "schema") >= 0 || l.doc.Nodes[content].Count != 1 {
+		l.fault(o, "", "a parameter has either a schema, or content with %s alone and its schema", JSONType)
+		return absent
+	}
+	p.style = wire.JSON
+	return s
+}
+
 // addParam adds p to o's namespace.
-func (l *loader) addParam(o *Operation, p Parameter, at string) {
+func (l *loader) addParam(o *Operation, p Parameter, node int) {
 	if !pathName(p.Name) {
-		l.fault(at, "the parameter %q cannot be written in a path; give it a name in x-sallyport.name", p.Name)
+		l.fault(node, "", "the parameter %q cannot be written in a path; give it a name in x-sallyport.name", p.Name)
 	}
 	if i, twice := o.byName[p.Name]; twice {
-		l.fault(at, "%q is in %s and in %s; give one of them another name in x-sallyport.name", p.Name, o.Params[i].In, p.In)
+		l.fault(node, "", "%q is in %s and in %s; give one of them another name in x-sallyport.name", p.Name, o.Params[i].In, p.In)
 		return
 	}
 	o.byName[p.Name] = len(o.Params)
@@ -118,7 +137,7 @@ func (l *loader) addParam(o *Operation, p Parameter, at string) {
 }
 
 // pathParams compares the template's parameters with the described ones.
-func (l *loader) pathParams(o *Operation, at string) {
+func (l *loader) pathParams(o *Operation, node int) {
 	inTemplate := map[string]bool{}
 	for _, s := range o.segments {
 		if s.param != "" {
@@ -129,100 +148,63 @@ func (l *loader) pathParams(o *Operation, at string) {
 		if p := &o.Params[i]; p.In == InPath {
 			p.Required = true
 			if !inTemplate[p.Wire] {
-				l.fault(at, "the path parameter %q is not in the path", p.Wire)
+				l.fault(node, "", "the path parameter %q is not in the path", p.Wire)
 			}
 			delete(inTemplate, p.Wire)
 		}
 	}
-	for name := range inTemplate {
-		l.fault(at, "{%s} has no parameter", name)
+	for _, name := range sortedKeys(inTemplate) {
+		l.fault(node, "", "{%s} has no parameter", name)
 	}
-}
-
-// body compiles the request body: exactly one media type.
-func (l *loader) body(o *Operation, node *object, at string) {
-	if node, at = l.deref(node, at); node == nil {
-		return
-	}
-	l.keys(node, at, "description", "required", "content", "x-sallyport")
-	o.BodyRequired = l.flag(node, at, "required")
-	content := l.object(node, at, "content")
-	if content == nil || len(content.keys) != 1 {
-		l.fault(at, "write exactly one media type: %s or %s", JSONType, FormType)
-		return
-	}
-	o.RequestType = content.keys[0]
-	at = point(point(at, "content"), o.RequestType)
-	media := l.object(content, at, o.RequestType)
-	if media == nil || media.values["schema"] == nil || o.RequestType != JSONType && o.RequestType != FormType {
-		l.fault(at, "write %s or %s with a schema", JSONType, FormType)
-		return
-	}
-	l.keys(media, at, "schema", "example", "examples", "encoding", "x-sallyport-form")
-	o.form = formStyle(l.text(media, at, "x-sallyport-form"))
-	switch {
-	case o.form == "":
-		o.form = asBrackets
-	case o.RequestType == JSONType || o.form != asBrackets && o.form != asRepeat:
-		l.fault(at, "x-sallyport-form %q; write brackets or repeat, on a form", o.form)
-	}
-	o.body = l.schema(media.values["schema"], point(at, "schema"), true)
-	l.bodyParams(o, media.values["schema"], at)
 }
 
 // bodyParams adds the properties of an object body to the namespace.
-func (l *loader) bodyParams(o *Operation, node any, at string) {
-	names, required := l.properties(node, at, 0)
+func (l *loader) bodyParams(o *Operation, node int) {
+	names, required := l.properties(node, 0)
 	if names == nil {
 		o.whole = true
 		if o.RequestType == FormType {
-			l.fault(at, "a form is an object with properties")
+			l.fault(node, "", "a form is an object with properties")
 		}
-		l.addParam(o, Parameter{Name: "body", In: InBody, Required: o.BodyRequired, Schema: o.body}, at)
+		l.addParam(o, Parameter{Name: "body", In: InBody, Required: o.BodyRequired, Schema: o.body}, node)
 		return
 	}
 	o.wires = map[string]string{}
 	for _, p := range names {
-		note := l.annotation(p.node, at)
+		note := l.annotation(p.node)
 		name := firstOf(note.Name, p.name)
 		l.addParam(o, Parameter{Name: name, Wire: p.name, In: InBody, Required: required[p.name], Account: note.Account,
-			Schema: l.schema(p.node, point(point(at, "schema/properties"), p.name), true), Unofficial: note.Official}, at)
+			Schema: l.schema(p.node, true), Unofficial: note.Official}, node)
 		o.wires[p.name] = name
 	}
 }
 
 type property struct {
 	name string
-	node *object
+	node int
 }
 
 // properties lists the top-level properties of a body over $ref, allOf, anyOf and
 // oneOf; nil: it is not an object with properties.
-func (l *loader) properties(v any, at string, depth int) (list []property, required map[string]bool) {
+func (l *loader) properties(o, depth int) (list []property, required map[string]bool) {
 	required = map[string]bool{}
-	o, ok := v.(*object)
-	if !ok || depth > 16 {
+	if !l.is(o, tape.Object) || depth > 16 {
 		return nil, required
 	}
-	if ref, isRef := o.values["$ref"].(string); isRef {
-		if t := l.target(ref, at); t != nil {
-			list, required = l.properties(t, at, depth+1)
+	if ref := l.member(o, "$ref"); l.is(ref, tape.String) {
+		list, required = l.properties(l.target(string(l.doc.Text(ref)), o), depth+1)
+	}
+	if p := l.member(o, "properties"); l.is(p, tape.Object) {
+		for kid := range l.kids(p) {
+			list = append(list, property{l.key(kid), kid})
 		}
 	}
-	if p, ok := o.values["properties"].(*object); ok {
-		for _, name := range p.keys {
-			if node, ok := p.values[name].(*object); ok {
-				list = append(list, property{name, node})
-			}
-		}
-	}
-	for _, name := range l.texts(o, at, "required") {
+	for _, name := range l.texts(o, "required") {
 		required[name] = true
 	}
 	for _, key := range []string{"allOf", "anyOf", "oneOf"} {
-		parts, _ := o.values[key].([]any)
-		for _, part := range parts {
-			more, needed := l.properties(part, at, depth+1)
+		for part := range l.kids(l.member(o, key)) {
+			more, needed := l.properties(part, depth+1)
 			list = append(list, more...)
 			for name := range needed {
 				required[name] = required[name] || key == "allOf"
@@ -237,8 +219,15 @@ func (l *loader) properties(v any, at string, depth int) (list []property, requi
 	}), required
 }
 
-// marks copies the marks of the finished schemas to the parameters.
-func (o *Operation) marks() {
+// complete takes over what only finished schemas say: marks of parameters, whether the
+// body is open, and which answers are no objects.
+func (o *Operation) complete() {
+	o.open = o.openBody()
+	for i := range o.replies {
+		if r := &o.replies[i]; r.schema != nil {
+			r.root = rootName(r.schema)
+		}
+	}
 	for i := range o.Params {
 		p := &o.Params[i]
 		p.ID, p.PublicID, p.URL = p.Schema.ID, p.Schema.PublicID, p.Schema.URL

@@ -1,21 +1,16 @@
 package contract
 
 import (
-	"encoding/json"
-	"math/big"
 	"regexp"
 	"slices"
 	"strconv"
+
+	"sallyport/internal/tape"
 )
 
-const maxPattern = 512
-
-// rules are the parts of a Schema that only the check needs.
+// rules are the parts of a Schema that only this package needs.
 type rules struct {
-	types    typeSet // 0: any
-	pattern  *regexp.Regexp
-	min, max *big.Rat
-	multiple *big.Rat
+	types typeSet // 0: any
 	// nullWins: nullable: true allows null whatever else the schema says (OpenAPI 3.0,
 	// where it may stand beside anyOf without a type).
 	nullWins bool
@@ -27,6 +22,18 @@ type rules struct {
 	listed bool
 	// neutral: says nothing about an object's members of its own.
 	neutral bool
+	// also are conditional schemas of the same value: if, then, else and the like.
+	also     []*Schema
+	patterns []namePattern
+	prefix   []*Schema // prefixItems
+	// content: the string is bytes of a media type, in base64.
+	content bool
+}
+
+// namePattern is an entry of patternProperties.
+type namePattern struct {
+	re     *regexp.Regexp
+	schema *Schema
 }
 
 // annotation is x-sallyport on a schema or a parameter.
@@ -43,84 +50,80 @@ type annotation struct {
 }
 
 // annotationsOnly are keywords that may stand beside $ref without making a new rule.
-var annotationsOnly = []string{"$ref", "title", "description", "example", "default", "deprecated", "x-sallyport"}
+var annotationsOnly = []string{"$ref", "title", "description", "example", "examples", "default", "deprecated", "x-sallyport"}
 
 // wrapper is a reference with annotations: a copy of the target, made once that is complete.
 type wrapper struct {
 	into, target *Schema
-	node         *object
-	at           string
+	node         int
 	note         annotation
 }
 
-// schema compiles one schema. request closes objects that are not maps.
-func (l *loader) schema(v any, at string, request bool) *Schema {
-	o, ok := v.(*object)
-	if !ok {
-		if v == true {
-			return &Schema{rules: rules{anything: true, neutral: true}}
-		}
-		l.fault(at, "found %s; write a schema object", kind(v))
+// schema describes one schema. request closes objects that are not maps.
+func (l *loader) schema(node int, request bool) *Schema {
+	if l.is(node, tape.True) || l.is(node, tape.False) {
+		return &Schema{rules: rules{anything: l.is(node, tape.True), neutral: true}}
+	}
+	if !l.is(node, tape.Object) {
+		l.fault(node, "", "found %s; write a schema object", l.shown(node))
 		return &Schema{}
 	}
-	key := schemaKey{o, request}
+	key := schemaKey{node, request}
 	if s, ok := l.schemas[key]; ok {
 		return s
 	}
 	s := &Schema{}
 	l.schemas[key] = s
-	ref, isRef := o.values["$ref"].(string)
-	switch {
-	case !isRef:
-		l.compile(s, o, at, request)
-	case onlyAnnotations(o):
-		target := l.target(ref, at)
-		if target == nil {
-			return s
-		}
-		w := wrapper{into: s, target: l.schema(target, ref[1:], request), node: o, at: at, note: l.annotation(o, at)}
-		l.later = append(l.later, w)
-	default:
-		if target := l.target(ref, at); target != nil {
-			l.compile(s, o, at, request)
-			s.AllOf = append([]*Schema{l.schema(target, ref[1:], request)}, s.AllOf...)
-			s.rules.anything = false
-		}
+	ref := l.member(node, "$ref")
+	if !l.is(ref, tape.String) {
+		l.compile(s, node, request)
+		return s
 	}
+	target := l.target(string(l.doc.Text(ref)), node)
+	if target < 0 {
+		return s
+	}
+	if l.onlyAnnotations(node) {
+		l.later = append(l.later, wrapper{into: s, target: l.schema(target, request), node: node, note: l.annotation(node)})
+		return s
+	}
+	l.compile(s, node, request)
+	s.AllOf = append([]*Schema{l.schema(target, request)}, s.AllOf...)
+	s.rules.anything = false
 	return s
 }
 
-func onlyAnnotations(o *object) bool {
-	for _, k := range o.keys {
-		if !slices.Contains(annotationsOnly, k) {
+func (l *loader) onlyAnnotations(node int) bool {
+	for kid := range l.kids(node) {
+		if k := l.key(kid); !slices.Contains(annotationsOnly, k) {
 			return false
 		}
 	}
 	return true
 }
 
-func (l *loader) annotation(o *object, at string) annotation {
+// annotation reads x-sallyport of a schema or a parameter.
+func (l *loader) annotation(o int) annotation {
 	var a annotation
-	v, ok := o.values["x-sallyport"]
-	if !ok {
+	at := l.member(o, "x-sallyport")
+	if at < 0 {
 		return a
 	}
-	at = point(at, "x-sallyport")
-	l.decode(v, at, &a)
+	l.decode(at, &a)
 	switch a.Data {
 	case Plain, Personal, Secret, Card:
 	default:
-		l.fault(at, "data %q; write personal, secret or card", a.Data)
+		l.fault(at, "", "data %q; write personal, secret or card", a.Data)
 	}
 	switch a.Mock.Alphabet {
 	case "", "hex", "digits", "base62", "upper":
 	default:
-		l.fault(at, "mock.alphabet %q; write hex, digits, base62 or upper", a.Mock.Alphabet)
+		l.fault(at, "", "mock.alphabet %q; write hex, digits, base62 or upper", a.Mock.Alphabet)
 	}
 	switch a.Mock.Now {
 	case "", "unix", "rfc3339", "rfc2822":
 	default:
-		l.fault(at, "mock.now %q; write unix, rfc3339 or rfc2822", a.Mock.Now)
+		l.fault(at, "", "mock.now %q; write unix, rfc3339 or rfc2822", a.Mock.Now)
 	}
 	return a
 }
@@ -138,66 +141,97 @@ func (a annotation) mark(s *Schema) {
 	}
 }
 
+// knownKeywords are those of JSON Schema 2020-12 and of the schema objects of OpenAPI 3.0
+// to 3.2, and ours. An unknown keyword is a fault: it would be a rule without effect.
 var knownKeywords = []string{
-	"$ref", "$comment", "type", "nullable", "format", "pattern", "enum", "const", "default", "example", "examples", "title",
-	"description", "deprecated", "readOnly", "writeOnly", "externalDocs",
-	"properties", "required", "additionalProperties", "propertyNames", "minProperties", "maxProperties",
-	"items", "minItems", "maxItems", "uniqueItems", "minLength", "maxLength",
-	"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "allOf", "anyOf", "oneOf", "x-sallyport",
+	"$id", "$schema", "$vocabulary", "$ref", "$anchor", "$dynamicRef", "$dynamicAnchor", "$defs", "definitions", "$comment",
+	"type", "nullable", "format", "pattern", "enum", "const", "default", "example", "examples", "title",
+	"description", "deprecated", "readOnly", "writeOnly", "externalDocs", "xml", "discriminator", "contentEncoding", "contentMediaType", "contentSchema",
+	"properties", "required", "additionalProperties", "patternProperties", "propertyNames", "minProperties", "maxProperties", "unevaluatedProperties",
+	"dependentRequired", "dependentSchemas", "if", "then", "else", "not", "allOf", "anyOf", "oneOf",
+	"items", "prefixItems", "contains", "minContains", "maxContains", "minItems", "maxItems", "uniqueItems", "unevaluatedItems",
+	"minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "x-sallyport",
 }
 
-func (l *loader) compile(s *Schema, o *object, at string, request bool) {
-	l.keys(o, at, knownKeywords...)
-	l.types(s, o, at)
-	s.Title, s.Description = l.text(o, at, "title"), l.text(o, at, "description")
-	s.Format = l.text(o, at, "format")
-	s.Default, s.Example = plain(o.values["default"]), plain(o.values["example"])
-	for _, v := range l.list(o, at, "enum") {
-		s.Enum = append(s.Enum, plain(v))
+// compile describes what a schema object says itself.
+func (l *loader) compile(s *Schema, o int, request bool) {
+	l.keys(o, knownKeywords...)
+	l.types(s, o)
+	s.Title, s.Description = l.text(o, "title"), l.text(o, "description")
+	s.Format, s.Pattern = l.text(o, "format"), l.text(o, "pattern")
+	s.Default, s.Example = l.plain(l.member(o, "default")), l.plain(l.member(o, "example"))
+	for i := range l.kids(l.list(o, "enum")) {
+		s.Enum = append(s.Enum, l.plain(i))
 	}
-	if c, ok := o.values["const"]; ok {
-		s.Const, s.HasConst = plain(c), true
+	if c := l.member(o, "const"); c >= 0 {
+		s.Const, s.HasConst = l.plain(c), true
 	}
-	s.MinLen, s.MaxLen = l.count(o, at, "minLength"), l.count(o, at, "maxLength")
-	l.pattern(s, o, at)
-	l.bounds(s, o, at)
-	l.members(s, o, at, request)
-	s.AllOf = l.parts(o, at, "allOf", request)
-	s.AnyOf = l.parts(o, at, "anyOf", request)
-	s.OneOf = l.parts(o, at, "oneOf", request)
-	l.annotation(o, at).mark(s)
-	s.rules.neutral = s.Properties == nil && s.Additional == nil
-	untyped := s.rules.neutral && len(s.AllOf)+len(s.AnyOf)+len(s.OneOf)+len(s.Required) == 0 && s.rules.types == 0
+	s.rules.content = l.text(o, "contentMediaType") != "" || l.text(o, "contentEncoding") != ""
+	s.MinLen, s.MaxLen = l.count(o, "minLength"), l.count(o, "maxLength")
+	l.bounds(s, o)
+	l.members(s, o, request)
+	s.AllOf, s.AnyOf, s.OneOf = l.parts(o, "allOf", request), l.parts(o, "anyOf", request), l.parts(o, "oneOf", request)
+	l.also(s, o, request)
+	l.annotation(o).mark(s)
+	s.rules.neutral = s.Properties == nil && s.Additional == nil && s.rules.patterns == nil
+	untyped := s.rules.neutral && len(s.AllOf)+len(s.AnyOf)+len(s.OneOf)+len(s.Required)+len(s.rules.also) == 0 && s.rules.types == 0
 	s.rules.listed = untyped && (s.Enum != nil || s.HasConst)
 	s.rules.anything = untyped && !s.rules.listed
 }
 
-func (l *loader) parts(o *object, at, key string, request bool) []*Schema {
+// plain is a value of the document as a Go tree; nil where there is none.
+func (l *loader) plain(node int) any {
+	if node < 0 {
+		return nil
+	}
+	return l.doc.Value(node)
+}
+
+func (l *loader) parts(o int, key string, request bool) []*Schema {
 	var out []*Schema
-	for i, v := range l.list(o, at, key) {
-		out = append(out, l.schema(v, point(point(at, key), strconv.Itoa(i)), request))
+	for part := range l.kids(l.list(o, key)) {
+		out = append(out, l.schema(part, request))
 	}
 	return out
 }
 
-func (l *loader) types(s *Schema, o *object, at string) {
-	names := []string{}
-	switch v := o.values["type"].(type) {
-	case nil:
-	case string:
-		names = append(names, v)
-	case []any:
-		names = l.texts(o, at, "type")
-	default:
-		l.fault(point(at, "type"), "found %s; write a type name or an array of them", kind(v))
+// also describes the other schemas that speak of the same value, or of what is in it,
+// under a condition: they list names, and hold marks.
+func (l *loader) also(s *Schema, o int, request bool) {
+	for _, key := range []string{"if", "then", "else"} {
+		if i := l.member(o, key); i >= 0 {
+			s.rules.also = append(s.rules.also, l.schema(i, request))
+		}
 	}
-	s.Nullable = l.flag(o, at, "nullable")
+	for kid := range l.kids(l.object(o, "dependentSchemas")) {
+		s.rules.also = append(s.rules.also, l.schema(kid, request))
+	}
+	if ref := l.member(o, "$dynamicRef"); l.is(ref, tape.String) {
+		if target := l.target(string(l.doc.Text(ref)), o); target >= 0 {
+			s.rules.also = append(s.rules.also, l.schema(target, request))
+		}
+	}
+}
+
+func (l *loader) types(s *Schema, o int) {
+	names := []string{}
+	at := l.member(o, "type")
+	switch {
+	case at < 0:
+	case l.is(at, tape.String):
+		names = append(names, string(l.doc.Text(at)))
+	case l.is(at, tape.Array):
+		names = l.texts(o, "type")
+	default:
+		l.fault(at, "", "found %s; write a type name or an array of them", l.shown(at))
+	}
+	s.Nullable = l.flag(o, "nullable")
 	s.rules.nullWins = s.Nullable
 	for _, n := range names {
 		bit, ok := typeBits[n]
 		switch {
 		case !ok:
-			l.fault(point(at, "type"), "%q is not a JSON type", n)
+			l.fault(at, "", "%q is not a JSON type", n)
 		case n == "null":
 			s.Nullable = true
 		default:
@@ -210,90 +244,83 @@ func (l *loader) types(s *Schema, o *object, at string) {
 	}
 }
 
-func (l *loader) pattern(s *Schema, o *object, at string) {
-	s.Pattern = l.text(o, at, "pattern")
-	if s.Pattern == "" {
-		return
-	}
-	if len(s.Pattern) > maxPattern {
-		l.fault(point(at, "pattern"), "longer than %d bytes", maxPattern)
-		return
-	}
-	if l.patterns[s.Pattern] == nil {
-		re, err := regexp.Compile(s.Pattern)
+func (l *loader) bounds(s *Schema, o int) {
+	number := func(key string) *float64 {
+		i := l.member(o, key)
+		if !l.is(i, tape.Number) {
+			return nil
+		}
+		f, err := strconv.ParseFloat(string(l.doc.Text(i)), 64)
 		if err != nil {
-			l.fault(point(at, "pattern"), "not an RE2 expression: %v", err)
-			return
+			return nil
 		}
-		l.patterns[s.Pattern] = re
+		return &f
 	}
-	s.rules.pattern = l.patterns[s.Pattern]
-}
-
-func (l *loader) bounds(s *Schema, o *object, at string) {
-	number := func(key string) (*big.Rat, *float64) {
-		v, ok := o.values[key]
-		if !ok {
-			return nil, nil
-		}
-		n, ok := v.(json.Number)
-		if !ok {
-			l.fault(point(at, key), "found %s; write a number", kind(v))
-			return nil, nil
-		}
-		r := exact(string(n))
-		f, _ := r.Float64()
-		return r, &f
-	}
-	s.rules.min, s.Minimum = number("minimum")
-	s.rules.max, s.Maximum = number("maximum")
+	s.Minimum, s.Maximum = number("minimum"), number("maximum")
 	// OpenAPI 3.0 writes exclusiveMinimum: true beside minimum, 3.1 a number alone.
-	if b, ok := o.values["exclusiveMinimum"].(bool); ok {
-		s.AboveMin = b
-	} else if r, f := number("exclusiveMinimum"); r != nil {
-		s.rules.min, s.Minimum, s.AboveMin = r, f, true
+	s.AboveMin, s.BelowMax = l.is(l.member(o, "exclusiveMinimum"), tape.True), l.is(l.member(o, "exclusiveMaximum"), tape.True)
+	if f := number("exclusiveMinimum"); f != nil && (s.Minimum == nil || *f >= *s.Minimum) {
+		s.Minimum, s.AboveMin = f, true
 	}
-	if b, ok := o.values["exclusiveMaximum"].(bool); ok {
-		s.BelowMax = b
-	} else if r, f := number("exclusiveMaximum"); r != nil {
-		s.rules.max, s.Maximum, s.BelowMax = r, f, true
-	}
-	if s.rules.multiple, _ = number("multipleOf"); s.rules.multiple != nil && s.rules.multiple.Sign() <= 0 {
-		l.fault(point(at, "multipleOf"), "write a number above 0")
-		s.rules.multiple = nil
+	if f := number("exclusiveMaximum"); f != nil && (s.Maximum == nil || *f <= *s.Maximum) {
+		s.Maximum, s.BelowMax = f, true
 	}
 }
 
-// members compiles what concerns objects and arrays.
-func (l *loader) members(s *Schema, o *object, at string, request bool) {
-	if p := l.object(o, at, "properties"); p != nil {
-		s.Properties = make(map[string]*Schema, len(p.keys))
-		s.Order = p.keys
-		for _, name := range p.keys {
-			s.Properties[name] = l.schema(p.values[name], point(point(at, "properties"), name), request)
+// members describes what concerns objects and arrays.
+func (l *loader) members(s *Schema, o int, request bool) {
+	if p := l.object(o, "properties"); p >= 0 {
+		n := int(l.doc.Nodes[p].Count)
+		s.Properties, s.Order = make(map[string]*Schema, n), make([]string, 0, n)
+		for kid := range l.kids(p) {
+			name := l.key(kid)
+			s.Order = append(s.Order, name)
+			s.Properties[name] = l.schema(kid, request)
 		}
 	}
-	s.Required = l.texts(o, at, "required")
-	switch v := o.values["additionalProperties"].(type) {
-	case nil:
+	s.Required = l.texts(o, "required")
+	extra := l.member(o, "additionalProperties")
+	if extra < 0 {
+		extra = l.member(o, "unevaluatedProperties")
+	}
+	switch {
+	case extra < 0:
 		s.Closed = request
-	case bool:
-		s.Closed = !v
-		if v {
-			s.Additional = &Schema{rules: rules{anything: true, neutral: true}}
-		}
+	case l.is(extra, tape.False):
+		s.Closed = true
 	default:
-		s.Additional = l.schema(v, point(at, "additionalProperties"), request)
+		s.Additional = l.schema(extra, request)
 	}
-	if v, ok := o.values["propertyNames"]; ok {
-		s.Names = l.schema(v, point(at, "propertyNames"), request)
+	for kid := range l.kids(l.object(o, "patternProperties")) {
+		re, err := regexp.Compile(l.key(kid))
+		if err != nil {
+			continue // the engine's compiler says what is wrong with it
+		}
+		s.rules.patterns = append(s.rules.patterns, namePattern{re, l.schema(kid, request)})
 	}
-	s.MinProps, s.MaxProps = l.count(o, at, "minProperties"), l.count(o, at, "maxProperties")
-	s.MinItems, s.MaxItems = l.count(o, at, "minItems"), l.count(o, at, "maxItems")
-	s.UniqueItems = l.flag(o, at, "uniqueItems")
-	if v, ok := o.values["items"]; ok {
-		s.Items = l.schema(v, point(at, "items"), request)
-	} else if slices.Contains(s.Types, "array") {
-		l.fault(at, "an array without items; write the schema of its elements")
+	if i := l.member(o, "propertyNames"); i >= 0 {
+		s.Names = l.schema(i, request)
+	}
+	s.MinProps, s.MaxProps = l.count(o, "minProperties"), l.count(o, "maxProperties")
+	s.MinItems, s.MaxItems = l.count(o, "minItems"), l.count(o, "maxItems")
+	s.UniqueItems = l.flag(o, "uniqueItems")
+	l.elements(s, o, request)
+}
+
+func (l *loader) elements(s *Schema, o int, request bool) {
+	s.rules.prefix = l.parts(o, "prefixItems", request)
+	items := l.member(o, "items")
+	for _, key := range []string{"unevaluatedItems", "contains"} {
+		if items < 0 {
+			items = l.member(o, key)
+		}
+	}
+	switch {
+	case items >= 0:
+		s.Items = l.schema(items, request)
+	case len(s.rules.prefix) > 0:
+		s.Items = s.rules.prefix[0]
+	case slices.Contains(s.Types, "array"):
+		l.fault(o, "", "an array without items; write the schema of its elements")
 	}
 }

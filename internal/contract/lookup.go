@@ -19,30 +19,62 @@ func flatten(ss []*Schema) []*Schema {
 			add(s.AllOf)
 			add(s.AnyOf)
 			add(s.OneOf)
+			add(s.rules.also)
 		}
 	}
 	add(ss)
 	return out
 }
 
-// members gives the schemas of one property over flat parts: those that list it, and
-// additionalProperties of those that do not. listed is false for a map's entry.
+// members gives the schemas of one property over flat parts: those that list it, by name
+// or by pattern, and additionalProperties of those that do not. listed is false for a
+// map's entry.
 func members(parts []*Schema, name string) (kids []*Schema, listed bool) {
 	for _, p := range parts {
-		if s, ok := p.Properties[name]; ok {
-			kids, listed = append(kids, s), true
-		} else if p.Additional != nil {
-			kids = append(kids, p.Additional)
+		var byName bool
+		if kids, byName = p.member(kids, name); byName {
+			listed = true
 		}
 	}
 	return kids, listed
 }
 
+// member appends what s says of one of its members.
+func (s *Schema) member(kids []*Schema, name string) ([]*Schema, bool) {
+	had := len(kids)
+	if kid, ok := s.Properties[name]; ok {
+		kids = append(kids, kid)
+	}
+	for _, p := range s.rules.patterns {
+		if p.re.MatchString(name) {
+			kids = append(kids, p.schema)
+		}
+	}
+	if len(kids) > had {
+		return kids, true
+	}
+	if s.Additional != nil {
+		kids = append(kids, s.Additional)
+	}
+	return kids, false
+}
+
 func elements(parts []*Schema) []*Schema {
 	var out []*Schema
 	for _, p := range parts {
-		if p.Items != nil {
-			out = append(out, p.Items)
+		out = p.items(out)
+	}
+	return out
+}
+
+// items appends what s says of its elements, whatever their place.
+func (s *Schema) items(out []*Schema) []*Schema {
+	if s.Items != nil {
+		out = append(out, s.Items)
+	}
+	for _, p := range s.rules.prefix {
+		if p != s.Items {
+			out = append(out, p)
 		}
 	}
 	return out
@@ -159,7 +191,7 @@ func (o *Operation) Lookup(p Path) (*Schema, error) {
 	var ss []*Schema
 	if param, ok := o.Param(p.Root()); ok {
 		ss = []*Schema{param.Schema}
-	} else if o.openBody() && p.Root() != "" {
+	} else if o.open && p.Root() != "" {
 		ss, _ = members(flatten([]*Schema{o.body}), p.Root())
 	}
 	if len(ss) == 0 {
@@ -178,13 +210,14 @@ func (o *Operation) openBody() bool {
 		return false
 	}
 	parts := flatten([]*Schema{o.body})
-	return slices.ContainsFunc(parts, func(p *Schema) bool { return p.Additional != nil })
+	return slices.ContainsFunc(parts, func(p *Schema) bool { return p.Additional != nil || p.rules.patterns != nil })
 }
 
 // LookupReply finds a field of the success answer. An answer that is not an object is
 // the single name "body".
-func (o *Operation) LookupReply(p Path) (*Schema, error) {
-	s := o.Schema(o.success)
+func (o *Operation) LookupReply(p Path) (*Schema, error) { return o.lookupReply(o.successTree(), p) }
+
+func (o *Operation) lookupReply(s *Schema, p Path) (*Schema, error) {
 	if s == nil {
 		return nil, fmt.Errorf("%s answers without a body, so %s does not exist", o.ID, p)
 	}
@@ -200,6 +233,15 @@ func (o *Operation) LookupReply(p Path) (*Schema, error) {
 		return nil, err
 	}
 	return combine(ss), nil
+}
+
+// successTree describes the success answer, for a look.
+func (o *Operation) successTree() *Schema {
+	r, listed := o.reply(o.success)
+	if !listed {
+		return nil
+	}
+	return o.tree(&r, false)
 }
 
 // rootName is "body" for an answer that is not an object, else "".

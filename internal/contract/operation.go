@@ -1,13 +1,19 @@
 package contract
 
 import (
+	"fmt"
+
 	"sallyport/internal/problem"
+	"sallyport/internal/schema"
+	"sallyport/internal/wire"
 )
 
 // The media types of request bodies.
 const (
-	JSONType = "application/json"
-	FormType = "application/x-www-form-urlencoded"
+	JSONType      = "application/json"
+	FormType      = "application/x-www-form-urlencoded"
+	MultipartType = "multipart/form-data"
+	XMLType       = "application/xml"
 )
 
 // Effect names of x-sallyport.effects.
@@ -33,6 +39,8 @@ type Official struct {
 }
 
 // Operation is one API call of a provider. It is immutable and safe for concurrent use.
+// One that was not asked for at Load has its names and annotations, and nothing from
+// Params on; see Loaded.
 type Operation struct {
 	ID           string
 	Summary      string
@@ -48,20 +56,31 @@ type Operation struct {
 	// MockSet are fields that the mock sets in the object this operation changes:
 	// x-sallyport.mock.set, such as {"status": "canceled"}.
 	MockSet map[string]any
-	// Params in the order path, query, header, body properties; each in contract order.
+	// Params in the order path, query, header, cookie, body properties; each in contract order.
 	Params []Parameter
-	// RequestType is JSONType or FormType; empty: the operation takes no body.
+	// RequestType is the media type that the provider gets: JSONType, FormType,
+	// MultipartType or XMLType; empty: the operation takes no body.
 	RequestType  string
 	BodyRequired bool
 
+	place    place
+	doc      *Document
 	byName   map[string]int
-	form     formStyle // of the body, for FormType
-	body     *Schema   // nil without a body
-	whole    bool      // the body is not an object: it is the parameter "body"
-	wires    map[string]string
+	body     *Schema // nil without a body
+	bodyNode int     // of its schema in the document
+	bodyID   schema.ID
+	sentAs   string            // the media type as the document writes it
+	form     wire.Style        // of the body, for FormType
+	whole    bool              // the body is not an object: it is the parameter "body"
+	open     bool              // the body takes names that are not listed
+	wires    map[string]string // the body's names on the wire → ours
+	parts    *wire.Multipart   // for MultipartType
+	fields   []wire.Field
+	xmlRoot  string // the root element of an XML body whose schema has no xml.name
 	segments []segment
 	replies  []replyRule
 	success  int
+	wire     wireParams
 }
 
 // HasEffect reports whether the operation has the effect.
@@ -72,6 +91,14 @@ func (o *Operation) HasEffect(effect string) bool {
 		}
 	}
 	return false
+}
+
+// Loaded reports whether the operation can be called: it was asked for at Load.
+func (o *Operation) Loaded() bool { return o.place.loaded }
+
+// notLoaded is the error of a call that the document was not loaded for.
+func (o *Operation) notLoaded() error {
+	return fmt.Errorf("the operation %s was not loaded from contract %s", o.ID, o.doc.name)
 }
 
 // Param finds a parameter by its name in our namespace.
@@ -98,8 +125,11 @@ func (o *Operation) RequestBody() *Schema { return o.body }
 // Schema is the response schema of a status, for mocks; nil: no body, or the
 // contract does not list the status.
 func (o *Operation) Schema(status int) *Schema {
-	r, _ := o.reply(status)
-	return r.schema
+	r, listed := o.reply(status)
+	if !listed {
+		return nil
+	}
+	return o.tree(&r, true)
 }
 
 // SuccessStatus is the lowest 2xx status that the contract lists.
@@ -108,7 +138,11 @@ func (o *Operation) SuccessStatus() int { return o.success }
 // replyRule is one entry of responses. A rule covers low to high.
 type replyRule struct {
 	low, high int
-	schema    *Schema
+	node      int     // of its schema in the document; absent: it has no body
+	schema    *Schema // nil: it has no body, or is described when asked for
+	id        schema.ID
+	xmlRoot   string // set where the answer is XML: its root element
+	root      string // "body" where the answer is not an object
 }
 
 // reply finds the most exact rule: 201 before 2XX before default.

@@ -1,128 +1,147 @@
 package contract
 
 import (
+	"bytes"
 	"errors"
 	"mime"
+	"slices"
 	"strings"
+	"sync"
 
 	"sallyport/internal/problem"
+	"sallyport/internal/schema"
+	"sallyport/internal/tape"
+	"sallyport/internal/wire"
 )
 
-// parse is one request on its way from bytes to Args.
-type parse struct {
-	op   *Operation
-	tree map[string]any
-	walk *walker
-}
+// maxFaults is how many faults are told.
+const maxFaults = 20
+
+// bodyLimits are those of requests and answers.
+var bodyLimits = tape.Limits{Depth: maxDepth, Elements: maxElements, Digits: 128, Exponent: 308}
+
+const (
+	maxDepth    = 64     // of nesting
+	maxElements = 10_000 // of one array or one object
+)
+
+// readers are used again; one keeps nothing of what it has read.
+var readers = sync.Pool{New: func() any { return new(wire.Reader) }}
 
 // Parse reads what a caller sent. The error is a *problem.Error and always fatal: the
 // bytes are not acceptable (bad JSON, a duplicate name at any depth, invalid UTF-8, a
 // lone surrogate, a byte order mark, too deep, too long, bad percent-encoding, another
 // media type). Faults are names that the contract does not know; they are not in the
 // Args, so they are never forwarded. Whether values fit is Check's to say. Scalars of
-// path, query, header and form become the type that the schema wants, exactly: what is
-// not written as that type stays a string, and Check refuses it.
+// path, query, header, cookie and form become the type that the schema wants, exactly:
+// what is not written as that type stays a string, and Check refuses it.
 //
 // A form operation accepts a JSON body and the reverse. Parameters that the gate
-// inserts are ignored, whatever they say.
+// inserts are ignored, whatever they say. Nothing of in is kept.
 func (o *Operation) Parse(in Input) (Args, []problem.Fault, error) {
-	p := &parse{op: o, tree: map[string]any{}, walk: newWalker(false)}
-	p.walk.limit = baseSteps + 4*len(in.Body)
-	p.walk.prune = true
-	p.walk.rename = o.wires
-	for _, step := range []func(Input) error{p.path, p.query, p.header, p.body} {
-		if err := step(in); err != nil {
+	if !o.Loaded() {
+		return Args{}, nil, o.notLoaded()
+	}
+	p := &parse{op: o, reader: readers.Get().(*wire.Reader)}
+	defer readers.Put(p.reader)
+	args := Args{op: o}
+	if o.wire.any {
+		args.rest = new(tape.Tape)
+		if err := p.rest(args.rest, in); err != nil {
 			return Args{}, nil, err
 		}
+	} else if err := p.plainTarget(in); err != nil {
+		return Args{}, nil, err
 	}
-	p.pruneNames()
-	if p.walk.tooComplex() {
-		return Args{}, nil, refuse(problem.ContractTooComplex, "the request has too many possible readings")
+	var err error
+	if args.body, err = p.body(in); err != nil {
+		return Args{}, nil, err
 	}
-	return Args{tree: p.tree}, p.walk.faults, nil
+	args.files = p.files
+	p.prune(&args)
+	return args, p.faults, nil
 }
 
-func (p *parse) path(in Input) error {
-	values, ok := p.op.pathValues(in.Path)
-	if !ok {
+// parse is one request on its way from bytes to Args.
+type parse struct {
+	op     *Operation
+	reader *wire.Reader
+	faults []problem.Fault
+	files  []wire.File
+}
+
+func (p *parse) fault(f problem.Fault) {
+	if len(p.faults) < maxFaults {
+		p.faults = append(p.faults, f)
+	}
+}
+
+// rest reads all but the body.
+func (p *parse) rest(t *tape.Tape, in Input) error {
+	var b tape.Builder
+	b.Start(t, bodyLimits)
+	b.BeginObject()
+	for _, read := range []func(*tape.Builder, Input) error{p.path, p.query, p.header, p.cookies} {
+		if err := read(&b, in); err != nil {
+			return err
+		}
+	}
+	b.End()
+	if err := b.Done(); err != nil {
+		return refuse(problem.BadQuery, "the parameters cannot be read: %v", err)
+	}
+	return nil
+}
+
+// plainTarget reads path and query of an operation without parameters there.
+func (p *parse) plainTarget(in Input) error {
+	var t tape.Tape
+	if in.RawQuery == "" && len(p.op.wire.path) == 0 && in.Path == p.op.PathTemplate {
+		return nil
+	}
+	return p.rest(&t, in)
+}
+
+func (p *parse) path(b *tape.Builder, in Input) error {
+	parts, ok := splitPath(in.Path)
+	if !ok || !p.op.matches(parts) {
 		return refuse(problem.BadTarget, "the path is not %s", p.op.PathTemplate)
 	}
-	for i := range p.op.Params {
-		q := &p.op.Params[i]
-		if q.In == InPath && q.Account == "" {
-			p.tree[q.Name] = splitScalar(values[q.Wire], q)
+	for i := range p.op.wire.path {
+		q := &p.op.wire.path[i]
+		value, _ := p.op.segments[q.segment].match(parts[q.segment])
+		if err := p.reader.Path(b, &q.Param, []byte(value)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (p *parse) query(in Input) error {
-	pairs, err := splitPairs(in.RawQuery, problem.BadQuery)
+func (p *parse) query(b *tape.Builder, in Input) error {
+	if in.RawQuery == "" {
+		return nil
+	}
+	unknown, err := p.reader.Query(b, in.RawQuery, p.op.wire.query)
 	if err != nil {
 		return err
 	}
-	nodes := map[string]*node{}
-	for _, pair := range pairs {
-		q, steps := p.queryParam(pair.key)
-		if q == nil {
-			p.unknown(pair.key)
-			continue
-		}
-		if nodes[q.Name] == nil {
-			nodes[q.Name] = &node{}
-		}
-		if !nodes[q.Name].add(steps, pair.value) {
-			return refuse(problem.BadQuery, "the query names %s in more than one way", q.Name)
-		}
-	}
-	for i := range p.op.Params {
-		q := &p.op.Params[i]
-		if n := nodes[q.Name]; n != nil && q.In == InQuery && q.Account == "" {
-			r := formReader{style: q.style, code: problem.BadQuery}
-			if p.tree[q.Name], err = r.value(n, []*Schema{q.Schema}, q.Name); err != nil {
-				return err
-			}
+	for _, name := range unknown {
+		if !slices.Contains(p.op.wire.given, name) {
+			p.stranger(nil, name, p.op.ParamNames())
 		}
 	}
 	return nil
 }
 
-// queryParam finds the parameter that a key belongs to, and the steps inside it.
-func (p *parse) queryParam(key string) (*Parameter, []string) {
-	root, steps, ok := splitKey(key)
-	for i := range p.op.Params {
-		q := &p.op.Params[i]
-		if q.In != InQuery {
-			continue
-		}
-		if q.Wire == key {
-			return q, nil
-		}
-		if ok && q.Wire == root && q.style == asBrackets {
-			return q, steps
-		}
-	}
-	return nil, nil
-}
-
-// unknown reports a name of the request that no parameter has.
-func (p *parse) unknown(key string) {
-	if root, _, ok := splitKey(key); ok {
-		key = root
-	}
-	p.walk.stranger(nil, key, p.op.ParamNames())
-}
-
-func (p *parse) header(in Input) error {
-	for i := range p.op.Params {
-		q := &p.op.Params[i]
-		if q.In != InHeader || q.Account != "" {
-			continue
-		}
+func (p *parse) header(b *tape.Builder, in Input) error {
+	for i := range p.op.wire.headers {
+		q := p.op.wire.headers[i]
 		switch values := in.Header.Values(q.Wire); len(values) {
 		case 0:
 		case 1:
-			p.tree[q.Name] = splitScalar(values[0], q)
+			if err := p.reader.Header(b, q, values[0]); err != nil {
+				return err
+			}
 		default:
 			return refuse(problem.BadHeader, "the header %s stands %d times", q.Wire, len(values))
 		}
@@ -130,165 +149,137 @@ func (p *parse) header(in Input) error {
 	return nil
 }
 
-// splitScalar reads a path or header value, or a list of them with commas.
-func splitScalar(s string, q *Parameter) any {
-	parts := flatten([]*Schema{q.Schema})
-	if !allows(parts, isArray) || allows(parts, isString) {
-		return coerce(s, parts)
-	}
-	return splitCommas(s, parts)
-}
-
-func splitCommas(s string, parts []*Schema) any {
-	items := flatten(elements(parts))
-	list := []any{}
-	for _, word := range strings.Split(s, ",") {
-		list = append(list, coerce(word, items))
-	}
-	return list
-}
-
-func (p *parse) body(in Input) error {
-	if len(in.Body) == 0 {
+// cookies reads the named cookies. A caller's other cookies are not the provider's
+// business: they are neither faults nor forwarded.
+func (p *parse) cookies(b *tape.Builder, in Input) error {
+	if p.op.wire.cookies == nil {
 		return nil
 	}
+	switch values := in.Header.Values("Cookie"); len(values) {
+	case 0:
+		return nil
+	case 1:
+		_, err := p.reader.Cookies(b, values[0], p.op.wire.cookies)
+		return err
+	default:
+		return refuse(problem.BadHeader, "the header Cookie stands %d times", len(values))
+	}
+}
+
+// stranger reports an unknown name. Looking for the name that was meant costs more
+// than anything else here, so it is done for the faults that are told only.
+func (p *parse) stranger(at []schema.Step, name string, known []string) {
+	if len(p.faults) < maxFaults {
+		p.fault(stranger(at, name, known))
+	}
+}
+
+func stranger(at []schema.Step, name string, known []string) problem.Fault {
+	want := "no names here"
+	if len(known) > 0 {
+		want = "one of " + inWords(known)
+	}
+	return faultAt(append(at[:len(at):len(at)], named(name)), "the unknown name "+showName(name), want, nearest(name, known))
+}
+
+// body reads the body; nil when there is none.
+func (p *parse) body(in Input) (*tape.Tape, error) {
+	if len(in.Body) == 0 {
+		return nil, nil
+	}
 	if p.op.body == nil {
-		return problem.New(problem.BadBody, "%s takes no body", p.op.ID).WithHint("send the parameters in the path and the query")
+		return nil, problem.New(problem.BadBody, "%s takes no body", p.op.ID).WithHint("send the parameters in the path and the query")
 	}
-	media, err := mediaType(in.ContentType)
-	if err != nil {
-		return err
-	}
-	var body any
-	if media == FormType {
-		body, err = p.form(string(in.Body))
-	} else {
-		body, err = p.json(in.Body)
-	}
-	if err != nil {
-		return err
-	}
-	return p.spreadBody(body)
-}
-
-// mediaType accepts the two types that bodies may have; charset may only be UTF-8.
-func mediaType(header string) (string, error) {
-	media, params, err := mime.ParseMediaType(header)
-	charset, given := params["charset"]
-	if err != nil || media != JSONType && media != FormType || given && !strings.EqualFold(charset, "utf-8") {
-		return "", problem.New(problem.MediaType, "the body's Content-Type is not one that this operation takes").
-			WithHint("send Content-Type: %s (or %s), in UTF-8", JSONType, FormType)
-	}
-	return media, nil
-}
-
-func (p *parse) json(body []byte) (any, error) {
-	v, err := readJSON(body, false)
-	var syntax *syntaxError
-	if errors.As(err, &syntax) {
-		code := problem.BadBody
-		if syntax.tooHuge {
-			code = problem.ContractViolation
-		}
-		return nil, problem.New(code, "the body is not acceptable JSON: %v", err)
-	}
-	return v, err
-}
-
-func (p *parse) form(body string) (any, error) {
-	pairs, err := splitPairs(body, problem.BadBody)
+	media, err := p.op.mediaType(in.ContentType)
 	if err != nil {
 		return nil, err
 	}
-	style := p.op.form
-	root := &node{}
-	for _, pair := range pairs {
-		steps := []string{pair.key}
-		if style == asBrackets {
-			name, below, ok := splitKey(pair.key)
-			if !ok {
-				return nil, refuse(problem.BadBody, "the form has a name with unbalanced brackets")
-			}
-			steps = append([]string{name}, below...)
+	t := new(tape.Tape)
+	if media == JSONType {
+		if err := t.Parse(bytes.Clone(in.Body), bodyLimits); err != nil {
+			return nil, badJSON(err)
 		}
-		if !root.add(steps, pair.value) {
-			return nil, refuse(problem.BadBody, "the form names %s both as a value and as a structure", showName(steps[0]))
-		}
+	} else if err := p.build(t, media, in); err != nil {
+		return nil, err
 	}
-	r := formReader{style: style, code: problem.BadBody}
-	return r.object(root, flatten([]*Schema{p.op.body}), "")
+	if n := &t.Nodes[0]; n.Kind != tape.Object && !p.op.whole {
+		return nil, problem.New(problem.ContractViolation, "the body of %s is an object of parameters; found %s", p.op.ID, foundRoot(n))
+	}
+	return t, nil
 }
 
-// spreadBody puts a body's members into the tree under our names.
-func (p *parse) spreadBody(body any) error {
-	if p.op.whole {
-		p.tree["body"] = body
-		return nil
+func foundRoot(n *tape.Node) string {
+	switch n.Kind {
+	case tape.Array:
+		return "an array"
+	case tape.Null:
+		return "null"
 	}
-	m, ok := body.(map[string]any)
-	if !ok {
-		return problem.New(problem.ContractViolation, "the body of %s is an object of parameters; found %s", p.op.ID, p.walk.found(body, unlisted))
+	return "a " + n.Kind.String()
+}
+
+func badJSON(err error) error {
+	code := problem.BadBody
+	var syntax *tape.SyntaxError
+	if errors.As(err, &syntax) && syntax.TooBig {
+		code = problem.ContractViolation
 	}
-	open := p.op.openBody()
-	for _, wire := range sortedKeys(m) {
-		name, listed := p.op.wires[wire]
-		_, taken := p.op.byName[wire]
-		switch {
-		case listed && p.op.Params[p.op.byName[name]].Account != "":
-		case listed:
-			p.tree[name] = m[wire]
-		case open && !taken && wire != "__proto__":
-			p.tree[wire] = m[wire]
-		default:
-			p.unknown(wire)
+	return problem.New(code, "the body is not acceptable JSON: %v", err)
+}
+
+// build reads a body that is not JSON.
+func (p *parse) build(t *tape.Tape, media string, in Input) error {
+	var b tape.Builder
+	b.Start(t, bodyLimits)
+	shape := p.op.doc.prog.Shape(p.op.bodyID)
+	var err error
+	switch media {
+	case FormType:
+		err = p.reader.Form(&b, in.Body, p.op.form, shape)
+	case MultipartType:
+		var boundary string
+		if boundary, err = wire.Boundary(in.ContentType); err == nil {
+			p.files, err = p.reader.Multipart(&b, in.Body, boundary, p.op.parts)
 		}
+	case XMLType:
+		err = p.reader.XML(&b, in.Body, p.op.xmlRoot, shape)
+	}
+	if err != nil {
+		return err
+	}
+	if err := b.Done(); err != nil {
+		return refuse(problem.BadBody, "the body cannot be read: %v", err)
 	}
 	return nil
 }
 
-// pruneNames takes unknown names out of every value.
-func (p *parse) pruneNames() {
-	for _, name := range sortedKeys(p.tree) {
-		if q, ok := p.op.Param(name); ok && (q.In != InBody || p.op.whole) {
-			p.tree[name], _ = p.walk.walk([]*Schema{q.Schema}, p.tree[name], (*spot)(nil).child(name), everything, Plain)
-		}
+// mediaType accepts the types that this operation's body may have; charset may only be
+// UTF-8.
+func (o *Operation) mediaType(header string) (string, error) {
+	switch header {
+	case JSONType, FormType:
+		return header, nil
 	}
-	body := p.op.bodyOf(p.tree)
-	if body == nil || p.op.whole {
-		return
+	media, params, err := mime.ParseMediaType(header)
+	charset, given := params["charset"]
+	utf8 := !given || strings.EqualFold(charset, "utf-8")
+	switch {
+	case err != nil || !utf8:
+	case media == JSONType || media == FormType:
+		return media, nil
+	case jsonMedia(media) && mediaFamily(o.sentAs) == JSONType && media == strings.ToLower(o.sentAs):
+		return JSONType, nil
+	case mediaFamily(media) == o.RequestType:
+		return o.RequestType, nil
 	}
-	out, _ := p.walk.walk([]*Schema{p.op.body}, body, nil, everything, Plain)
-	kept, _ := out.(map[string]any)
-	for wire := range body {
-		name := firstOf(p.op.wires[wire], wire)
-		if v, ok := kept[wire]; ok {
-			p.tree[name] = v
-		} else {
-			delete(p.tree, name)
-		}
-	}
+	return "", problem.New(problem.MediaType, "the body's Content-Type is not one that this operation takes").
+		WithHint("send Content-Type: %s, in UTF-8", strings.Join(o.bodyTypes(), " or "))
 }
 
-// bodyOf collects the body's members by their wire names; nil when there are none.
-func (o *Operation) bodyOf(tree map[string]any) map[string]any {
-	if o.body == nil || o.whole {
-		return nil
+func (o *Operation) bodyTypes() []string {
+	types := []string{JSONType, FormType}
+	if !slices.Contains(types, o.RequestType) {
+		types = append(types, o.RequestType)
 	}
-	var body map[string]any
-	for name, v := range tree {
-		wire := name
-		if q, ok := o.Param(name); ok {
-			if q.In != InBody || q.Account != "" {
-				continue
-			}
-			wire = q.Wire
-		} else if !o.openBody() {
-			continue
-		}
-		if body == nil {
-			body = map[string]any{}
-		}
-		body[wire] = v
-	}
-	return body
+	return types
 }

@@ -1,6 +1,11 @@
 package contract
 
-// The words that stand for what may not be shown.
+import (
+	"sallyport/internal/schema"
+	"sallyport/internal/tape"
+)
+
+// maskedUnreadable stands for what cannot be shown because nothing says what it is.
 const (
 	maskedUnknown    = "[unknown]"
 	maskedUnreadable = `"[unreadable]"`
@@ -10,75 +15,78 @@ const (
 // ("[secret]", "[personal]", "[card]"), for screens and reports. What the contract does
 // not know is replaced too.
 func (o *Operation) RedactArgs(a Args) []byte {
-	out := make(map[string]any, len(a.tree))
-	order := &Schema{Order: o.ParamNames()}
-	for name, v := range a.tree {
-		ss := []*Schema{}
-		if q, ok := o.Param(name); ok {
-			ss = append(ss, q.Schema)
-		} else if o.body != nil {
-			ss, _ = members(flatten([]*Schema{o.body}), name)
-		}
-		out[name] = mask(ss, v)
+	a, err := a.of(o)
+	if err != nil || !o.Loaded() {
+		return []byte(maskedUnreadable)
 	}
-	return render(out, order)
+	m := o.doc.prog.Get()
+	defer m.Put()
+	out := []byte{'{'}
+	if a.rest != nil && !a.rest.Empty() {
+		for i := range kids(a.rest, 0) {
+			out = o.redactParam(m, out, a.rest, i)
+		}
+	}
+	if a.body != nil && !a.body.Empty() {
+		out = o.redactBody(m, out, a.body)
+	}
+	return append(out, '}')
+}
+
+func (o *Operation) redactParam(m *schema.Machine, out []byte, t *tape.Tape, i int) []byte {
+	name := string(t.Key(i))
+	q, ok := o.Param(name)
+	if !ok || q.In == InBody {
+		return appendMember(out, shownKey(name), []byte(`"`+maskedUnknown+`"`))
+	}
+	m.Check(t, i, q.id, schema.Request)
+	return appendMember(out, name, m.AppendRedacted(nil))
+}
+
+func (o *Operation) redactBody(m *schema.Machine, out []byte, t *tape.Tape) []byte {
+	m.Check(t, 0, o.bodyID, schema.Request)
+	text := m.AppendRedacted(nil)
+	if o.whole {
+		return appendMember(out, "body", text)
+	}
+	var shown tape.Tape
+	if shown.Parse(text, bodyLimits) != nil || shown.Nodes[0].Kind != tape.Object {
+		return appendMember(out, "body", []byte(maskedUnreadable))
+	}
+	for i := range kids(&shown, 0) {
+		wire := string(shown.Key(i))
+		out = appendMember(out, firstOf(o.wires[wire], wire), shown.AppendJSON(nil, i))
+	}
+	return out
+}
+
+// shownKey hides a name that nobody knows and that no path could write: it may be a value.
+func shownKey(name string) string {
+	if !pathName(name) {
+		return maskedUnknown
+	}
+	return name
+}
+
+func appendMember(out []byte, name string, value []byte) []byte {
+	if len(out) > 1 {
+		out = append(out, ',')
+	}
+	return append(append(tape.AppendString(out, name), ':'), value...)
 }
 
 // RedactReply renders an answer in the same way. A body that cannot be read, or that
 // the contract does not describe, is not shown at all.
 func (o *Operation) RedactReply(status int, body []byte) []byte {
-	s := o.Schema(status)
-	v, err := readJSON(body, false)
-	if s == nil || err != nil {
+	rule, listed := o.reply(status)
+	var t tape.Tape
+	if !listed || rule.node < 0 || t.Parse(body, bodyLimits) != nil {
 		return []byte(maskedUnreadable)
 	}
-	return render(mask([]*Schema{s}, v), s)
-}
-
-func render(v any, s *Schema) []byte {
-	text, err := appendJSON(nil, v, []*Schema{s})
-	if err != nil {
+	m := o.doc.prog.Get()
+	defer m.Put()
+	if m.Check(&t, 0, rule.id, schema.Response) == schema.TooComplex {
 		return []byte(maskedUnreadable)
 	}
-	return text
-}
-
-// mask replaces marked and unknown values. Every alternative counts: a value is shown
-// only if no shape of its field is marked.
-func mask(ss []*Schema, v any) any {
-	if len(ss) == 0 {
-		return maskedUnknown
-	}
-	if data := strongest(ss); data != Plain && v != nil {
-		return "[" + string(data) + "]"
-	}
-	parts := flatten(ss)
-	switch v := v.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name := range v {
-			kids, _ := members(parts, name)
-			if len(kids) == 0 && free(parts) {
-				kids = openBelow
-			}
-			if len(kids) == 0 && !pathName(name) {
-				name = maskedUnknown
-				out[name] = maskedUnknown
-				continue
-			}
-			out[name] = mask(kids, v[name])
-		}
-		return out
-	case []any:
-		items := elements(parts)
-		if len(items) == 0 && free(parts) {
-			items = openBelow
-		}
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = mask(items, v[i])
-		}
-		return out
-	}
-	return v
+	return m.AppendRedacted(nil)
 }

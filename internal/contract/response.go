@@ -2,72 +2,226 @@ package contract
 
 import (
 	"mime"
+	"slices"
 	"strings"
+	"sync"
 
 	"sallyport/internal/problem"
+	"sallyport/internal/schema"
+	"sallyport/internal/tape"
+	"sallyport/internal/wire"
 )
+
+// tapes of answers are used again; keepTape bounds what one keeps.
+var tapes = sync.Pool{New: func() any { return new(tape.Tape) }}
+
+const keepTape = 1 << 20
 
 // CheckResponse checks an answer and reduces it to a view (nil: all that the contract
 // knows). Unknown fields are dropped and counted, never an error. Faults concern only
 // fields that the caller would see; a field whose type is wrong is left out of the
 // Reply. The error is a *problem.Error and means that the answer cannot be used at all:
 // not JSON, a duplicate name, invalid UTF-8, a media type or a 2xx status that the
-// contract does not have.
+// contract does not have, or more work than its size allows.
 //
 // A view describes the success answer. For statuses from 300 on it is not applied: then
 // the fields that the contract knows are kept, without those marked secret unless v is
 // nil, and the caller of CheckResponse decides what of them goes on.
+//
+// The Reply owns its memory: nothing of body is kept.
 func (o *Operation) CheckResponse(status int, contentType string, body []byte, v *View) (Reply, []problem.Fault, error) {
 	rule, listed := o.reply(status)
 	if !listed && status < 300 {
 		return Reply{}, nil, refuse(problem.UpstreamContract, "the contract of %s has no answer with status %d", o.ID, status)
 	}
-	if rule.schema == nil {
+	if rule.node < 0 || !listed {
 		return Reply{Dropped: min(1, len(body))}, nil, nil
 	}
-	value, err := readReply(contentType, body)
+	t := tapes.Get().(*tape.Tape)
+	defer func() {
+		t.Reset(keepTape)
+		tapes.Put(t)
+	}()
+	if err := o.readReply(t, &rule, contentType, body); err != nil {
+		return Reply{}, nil, err
+	}
+	m := o.doc.prog.Get()
+	defer m.Put()
+	see := viewFor(status, v)
+	verdict := m.Check(t, 0, rule.id, schema.Response)
+	if verdict == schema.TooComplex {
+		return Reply{}, nil, refuse(problem.UpstreamMalformed, "the answer has too many possible readings")
+	}
+	var before []schema.Step
+	if rule.root != "" {
+		before = append(before, named(rule.root))
+	}
+	var faults []problem.Fault
+	if verdict == schema.Invalid {
+		for _, f := range m.Explain(see, maxFaults) {
+			faults = append(faults, faultAt(append(before[:len(before):len(before)], f.Path...), f.Found, f.Want, f.Near))
+		}
+	}
+	r, err := o.reduce(m, t, see, &rule)
 	if err != nil {
 		return Reply{}, nil, err
 	}
-	w := newWalker(true)
-	w.limit = baseSteps + 4*len(body)
-	var at *spot
-	if name := rootName(rule.schema); name != "" {
-		at = at.child(name)
-	}
-	ss := []*Schema{rule.schema}
-	out, ok := w.walk(ss, value, at, viewFor(status, v), Plain)
-	if w.tooComplex() {
-		return Reply{}, nil, refuse(problem.UpstreamMalformed, "the answer has too many possible readings")
-	}
-	if ok {
-		w.tally.ContentType = JSONType
-		if w.tally.Body, err = appendJSON(nil, out, ss); err != nil {
-			return Reply{}, nil, problem.Wrap(err, problem.UpstreamMalformed, "the answer cannot be written")
-		}
-	}
-	return w.tally, w.faults, nil
+	return r, faults, nil
 }
 
-func viewFor(status int, v *View) *lens {
+// reduce writes what of a checked answer is seen.
+func (o *Operation) reduce(m *schema.Machine, t *tape.Tape, see *schema.Lens, rule *replyRule) (Reply, error) {
+	var r Reply
+	text, tally := m.AppendReduced(make([]byte, 0, len(t.Src)), see)
+	if len(text) > 0 {
+		r.Body, r.ContentType = text, JSONType
+	}
+	if len(text) > 0 && rule.xmlRoot != "" {
+		var err error
+		if r.Body, err = o.writeXML(rule, text); err != nil {
+			return Reply{}, err
+		}
+		r.ContentType = XMLType
+	}
+	root := rule.root
+	r.Dropped, r.Unknown, r.Reduced = tally.Dropped, tally.Unknown, tally.Reduced
+	for i := range r.Unknown {
+		r.Unknown[i] = below(root, r.Unknown[i])
+	}
+	if m.Sensitive() != 0 {
+		r.Sensitive = sensitiveFields(m, t, root)
+	}
+	return r, nil
+}
+
+// below puts a root's name before a path.
+func below(root, path string) string {
+	switch {
+	case root == "":
+		return path
+	case path == "" || path[0] == '[' || path[0] == '{':
+		return root + path
+	}
+	return root + "." + path
+}
+
+func viewFor(status int, v *View) *schema.Lens {
 	switch {
 	case v == nil:
-		return everything
+		return schema.Everything()
 	case status >= 300:
-		return &lens{all: true}
+		return publicOnly
 	}
 	return v.root
 }
 
-func readReply(contentType string, body []byte) (any, error) {
-	media, params, err := mime.ParseMediaType(contentType)
-	charset, given := params["charset"]
-	if err != nil || !jsonMedia(media) || given && !strings.EqualFold(charset, "utf-8") {
-		return nil, refuse(problem.UpstreamMalformed, "the answer is not JSON in UTF-8")
+var publicOnly = &schema.Lens{All: true}
+
+// readReply reads an answer of the media type that the contract has.
+func (o *Operation) readReply(t *tape.Tape, rule *replyRule, contentType string, body []byte) error {
+	want := JSONType
+	if rule.xmlRoot != "" {
+		want = XMLType
 	}
-	value, err := readJSON(body, false)
+	if contentType != JSONType || want != JSONType {
+		media, params, err := mime.ParseMediaType(contentType)
+		charset, given := params["charset"]
+		if err != nil || mediaFamily(media) != want || given && !strings.EqualFold(charset, "utf-8") {
+			return refuse(problem.UpstreamMalformed, "the answer is not %s in UTF-8", strings.ToUpper(strings.TrimPrefix(want, "application/")))
+		}
+	}
+	if want == XMLType {
+		return o.readXML(t, rule, body)
+	}
+	if err := t.Parse(body, bodyLimits); err != nil {
+		return problem.Wrap(err, problem.UpstreamMalformed, "the answer is not acceptable JSON")
+	}
+	return nil
+}
+
+func (o *Operation) readXML(t *tape.Tape, rule *replyRule, body []byte) error {
+	r := readers.Get().(*wire.Reader)
+	defer readers.Put(r)
+	var b tape.Builder
+	b.Start(t, bodyLimits)
+	err := r.XML(&b, body, rule.xmlRoot, o.doc.prog.Shape(rule.id))
+	if err == nil {
+		err = b.Done()
+	}
 	if err != nil {
-		return nil, problem.Wrap(err, problem.UpstreamMalformed, "the answer is not acceptable JSON")
+		return problem.Wrap(err, problem.UpstreamMalformed, "the answer is not acceptable XML")
 	}
-	return value, nil
+	return nil
+}
+
+// writeXML writes a reduced answer in the language it came in.
+func (o *Operation) writeXML(rule *replyRule, reduced []byte) ([]byte, error) {
+	var t tape.Tape
+	if err := t.Parse(reduced, bodyLimits); err != nil {
+		return nil, problem.Wrap(err, problem.UpstreamMalformed, "the answer cannot be written")
+	}
+	w := writers.Get().(*wire.Writer)
+	defer writers.Put(w)
+	out, err := w.XML(nil, &t, 0, rule.xmlRoot, o.doc.prog.Shape(rule.id))
+	if err != nil {
+		return nil, problem.Wrap(err, problem.UpstreamMalformed, "the answer cannot be written as XML")
+	}
+	return out, nil
+}
+
+// maxSensitive is how many different places of one mark are listed.
+const maxSensitive = 100
+
+// sensitiveFields lists the places of an answer that are marked, elements written []: one
+// walk over the tape, with the containers around the current value on a stack.
+func sensitiveFields(m *schema.Machine, t *tape.Tape, root string) map[Sensitivity][]string {
+	type box struct {
+		node int
+		mark Sensitivity // of the container and all around it
+	}
+	var boxes [maxDepth + 1]box
+	depth, out := 0, map[Sensitivity][]string{}
+	for i := range t.Nodes {
+		for depth > 0 && i >= int(t.Nodes[boxes[depth-1].node].Next) {
+			depth--
+		}
+		above := Plain
+		if depth > 0 {
+			above = boxes[depth-1].mark
+		}
+		n := &t.Nodes[i]
+		data := sensitivity(m.Marks(i))
+		if data != Plain && data != above && n.Kind != tape.Null && len(out[data]) < maxSensitive { // null holds nothing
+			path := root
+			for k := 1; k < depth; k++ {
+				path = childPath(path, t, boxes[k-1].node, boxes[k].node)
+			}
+			if depth > 0 {
+				path = childPath(path, t, boxes[depth-1].node, i)
+			}
+			if !slices.Contains(out[data], path) {
+				out[data] = append(out[data], path)
+			}
+		}
+		if n.Kind >= tape.Array {
+			boxes[depth] = box{i, stronger(above, data)}
+			depth++
+		}
+	}
+	return out
+}
+
+// childPath is the path of a member, or of every element.
+func childPath(path string, t *tape.Tape, up, kid int) string {
+	if t.Nodes[up].Kind == tape.Array {
+		return path + "[]"
+	}
+	name := string(t.Key(kid))
+	switch shown := showName(name); {
+	case !pathName(name) || shown[0] != '"':
+		return path + "{" + shown + "}"
+	case path == "":
+		return name
+	}
+	return path + "." + name
 }
