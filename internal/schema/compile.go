@@ -58,7 +58,7 @@ func NewCompiler(doc *tape.Tape, base string, c Config) *Compiler {
 // newProgram has what stands at the index 0 of each table: nothing, and every default.
 func newProgram() *Program {
 	return &Program{
-		nodes: []node{{}, {types: AllTypes, plain: AllTypes &^ (Array | Object), flags: opens}},
+		nodes: []node{{}, {types: AllTypes, plain: AllTypes &^ (Array | Object), flags: opens, short: noLimit}},
 		enums: make([]enumRule, 1), strs: make([]strRule, 1), nums: make([]numRule, 1),
 		arrs: []arrRule{{max: noLimit}},
 		objs: []objRule{{max: noLimit, mask: noLimit}},

@@ -283,7 +283,7 @@ func (m *Machine) close1(f frame, t uint32) {
 // place has evaluated.
 func (m *Machine) unevaluated(t uint32, n *node, nd *tape.Node) bool {
 	id, ok := m.p.leftover(n, nd.Kind)
-	if !ok {
+	if !ok || id == Nothing && m.mode == Response && nd.Kind == tape.Object {
 		return true
 	}
 	m.bits |= speaks

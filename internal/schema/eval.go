@@ -7,17 +7,17 @@ import (
 	"sallyport/internal/tape"
 )
 
-// kindTypes gives the types of a node's kind; those of numbers depend on how they are written.
-var kindTypes = [8]Types{tape.Null: Null, tape.False: Boolean, tape.True: Boolean, tape.Number: Fraction,
-	tape.String: String, tape.Array: Array, tape.Object: Object}
+// kindTypes gives the type of a node by its kind and, 8 further on, of one that is Whole. A
+// number that is not written in digits counts as Fraction until its text is looked at.
+var kindTypes = [16]Types{tape.Null: Null, tape.False: Boolean, tape.True: Boolean, tape.Number: Fraction,
+	tape.String: String, tape.Array: Array, tape.Object: Object, 8 + tape.Number: Integer}
 
-// typeOf is the type of a value for sure: a number counts as Fraction until its text is
-// looked at, unless it is written in digits.
-func typeOf(nd *tape.Node) Types {
-	if nd.Flags&tape.Whole != 0 && nd.Kind == tape.Number {
-		return Integer
-	}
-	return kindTypes[nd.Kind&7]
+func typeOf(nd *tape.Node) Types { return kindTypes[(uint8(nd.Kind)|uint8(nd.Flags&tape.Whole)<<1)&15] }
+
+// fits reports whether a value fits a schema for sure by its type or its length alone, which
+// is so for most; the mark must be noted still.
+func (n *node) fits(c *tape.Node) bool {
+	return n.plain&typeOf(c) != 0 || c.Kind == tape.String && c.End-c.Off < n.short
 }
 
 // eval decides whether a value fits a schema, marks what it knows, and notes what is
@@ -93,16 +93,26 @@ func (m *Machine) object(t uint32, n *node, nd *tape.Node, root bool) bool {
 		return m.objectSlow(t, o, nd, root)
 	}
 	m.left -= int(nd.Count) * memberSteps
-	nodes, props, guess, seen := m.nodes, p.props, o.props, uint32(0)
+	var slots []uint32
+	if o.mask != noLimit {
+		slots = p.slots[o.slots : o.slots+o.mask+1]
+	}
+	nodes, props, guess, seen := m.nodes, p.props[o.props:o.propsEnd], uint32(0), uint32(0)
 	for i, end := t+1, nd.Next; i < end; {
 		c := &nodes[i]
 		var pr *prop
-		if guess < o.propsEnd && props[guess].hash == c.Hash && m.named(i, c, props[guess].name) {
+		if guess < uint32(len(props)) && props[guess].hash == c.Hash && m.named(i, c, props[guess].name) {
 			pr = &props[guess]
 			guess++
-		} else if at := m.lookup(i, o, c); at != noLimit {
-			pr = &props[at]
-			guess = at + 1
+		} else if len(slots) > 0 {
+			for at := c.Hash & o.mask; slots[at] != 0; at = (at + 1) & o.mask {
+				k := slots[at] - 1 - o.props
+				if props[k].hash == c.Hash && m.named(i, c, props[k].name) {
+					pr = &props[k]
+					guess = k + 1
+					break
+				}
+			}
 		}
 		if pr != nil && pr.required {
 			seen++
@@ -115,11 +125,12 @@ func (m *Machine) object(t uint32, n *node, nd *tape.Node, root bool) bool {
 			continue
 		}
 		m.know(i)
-		kid := &p.nodes[pr.id]
-		if kid.plain&typeOf(c) == 0 || kid.mark != 0 {
+		if kid := &p.nodes[pr.id]; !kid.fits(c) {
 			if !m.eval(i, pr.id, true) {
 				return false
 			}
+		} else if kid.mark != 0 {
+			m.note(i, kid.mark)
 		}
 		i = c.Next
 	}
@@ -173,6 +184,9 @@ func (m *Machine) unlisted(i uint32, o *objRule, c *tape.Node, root bool) bool {
 	}
 	if !o.hasOther {
 		return !m.closed || !root
+	}
+	if o.other == Nothing && m.mode == Response {
+		return true
 	}
 	m.know(i)
 	return m.eval(i, o.other, true)
@@ -322,10 +336,12 @@ func (m *Machine) elements(i, end uint32, id ID) bool {
 	for i < end {
 		c := &m.nodes[i]
 		m.know(i)
-		if kid.plain&typeOf(c) == 0 || kid.mark != 0 {
+		if !kid.fits(c) {
 			if !m.eval(i, id, true) {
 				return false
 			}
+		} else if kid.mark != 0 {
+			m.note(i, kid.mark)
 		}
 		i = c.Next
 	}

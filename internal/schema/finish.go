@@ -18,13 +18,7 @@ func (c *Compiler) finish() {
 	c.dynamicAnchors()
 	c.p.sortXML()
 	c.p.lift()
-	for id := range c.p.nodes {
-		c.p.plainTypes(&c.p.nodes[id])
-	}
-	masks := map[ID]Types{}
-	for i := range c.p.branches {
-		c.p.branches[i].types = c.p.typesInPlace(c.p.branches[i].id, masks)
-	}
+	c.shortcuts()
 	for i := range c.p.alts {
 		c.tag(&c.p.alts[i])
 	}
@@ -259,23 +253,89 @@ func (p *Program) lift() {
 	}
 }
 
-// plainTypes finds the types whose every value fits, with nothing more to look at.
-func (p *Program) plainTypes(n *node) {
-	n.plain = 0
-	if n.flags&nullWins != 0 {
-		n.plain |= Null
-		n.types |= Null
+// shortcuts finds for every schema the types whose every value fits, and up to which length
+// strings do, with nothing more to look at: most values need no more than that. What applies
+// in place is taken into account, since plain values have nothing in them to be known.
+func (c *Compiler) shortcuts() {
+	p := c.p
+	masks := map[ID]Types{}
+	for i := range p.branches {
+		p.branches[i].types = p.typesInPlace(p.branches[i].id, masks)
 	}
-	if n.enum != 0 || n.flags&composed != 0 {
+	done := make([]bool, len(p.nodes))
+	for id := range p.nodes {
+		p.shortcut(ID(id), done)
+	}
+}
+
+func (p *Program) shortcut(id ID, done []bool) {
+	n := &p.nodes[id]
+	if done[id] {
 		return
 	}
-	n.plain |= n.types & (Null | Boolean)
+	done[id] = true
+	plain, short := n.types&(Null|Boolean), uint32(0)
 	if n.str == 0 {
-		n.plain |= n.types & String
+		plain |= n.types & String
+	} else if s := &p.strs[n.str]; n.types&String != 0 && s.min == 0 && s.pattern == 0 && s.format == 0 {
+		short = max(s.max, s.max+1)
 	}
 	if n.num == 0 {
-		n.plain |= n.types & Number
+		plain |= n.types & Number
 	}
+	if plain&String != 0 {
+		short = noLimit
+	}
+	if n.enum != 0 || n.flags&scoped != 0 {
+		plain, short = 0, 0
+	}
+	for _, k := range p.combs[n.comb : n.comb+n.combs] {
+		switch k.op {
+		case opAll:
+			p.shortcut(ID(k.a), done)
+			plain, short = plain&p.nodes[k.a].plain, min(short, p.nodes[k.a].short)
+		case opAny, opOne:
+			a, s := p.shortcutAlternatives(&p.alts[k.a], k.op == opOne, done)
+			plain, short = plain&a, min(short, s)
+		case opDepends:
+		default:
+			plain, short = 0, 0
+		}
+	}
+	if n.flags&nullWins != 0 {
+		plain |= Null
+		if n.flags&composed == 0 {
+			n.types |= Null
+		}
+	}
+	n.plain, n.short = plain, short
+}
+
+// shortcutAlternatives: of anyOf one branch is enough; of oneOf it must be the only one that
+// the type allows.
+func (p *Program) shortcutAlternatives(a *altRule, one bool, done []bool) (plain Types, short uint32) {
+	var once, twice Types
+	list := p.branches[a.branches : a.branches+a.n]
+	for _, b := range list {
+		p.shortcut(b.id, done)
+		twice |= once & b.types
+		once |= b.types
+	}
+	if twice&Integer != 0 {
+		twice |= Fraction // 1.0 may count as an integer
+	}
+	for _, b := range list {
+		n := &p.nodes[b.id]
+		if !one {
+			plain, short = plain|n.plain, max(short, n.short)
+			continue
+		}
+		plain |= n.plain &^ twice
+		if twice&String == 0 {
+			short = max(short, n.short)
+		}
+	}
+	return plain, short
 }
 
 // typesInPlace is the types of values that can fit a schema with its parts.

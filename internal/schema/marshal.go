@@ -202,7 +202,7 @@ func (n *node) code(c *codec) {
 	c.types(&n.types)
 	c.types(&n.plain)
 	c.u8((*uint8)(&n.mark))
-	c.words((*uint32)(&n.flags), &n.enum, &n.str, &n.num, &n.arr, &n.obj, &n.comb, &n.combs, &n.scope)
+	c.words((*uint32)(&n.flags), &n.enum, &n.str, &n.num, &n.arr, &n.obj, &n.comb, &n.combs, &n.scope, &n.short)
 }
 
 func (e *enumRule) code(c *codec) {

@@ -72,6 +72,7 @@ type node struct {
 	comb  uint32 // first of combs
 	combs uint32 // how many
 	scope uint32 // resource whose dynamic scope it opens
+	short uint32 // strings of fewer bytes, as written, fit
 }
 
 type nodeFlags uint32

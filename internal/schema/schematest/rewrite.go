@@ -51,9 +51,16 @@ func eachIn(v any, inPlace bool, do func(any, bool) any) {
 }
 
 // Open gives the document for a validator of JSON Schema that is to judge as Sallyport judges
-// answers: oneOf reads as anyOf.
+// answers: oneOf reads as anyOf, and a name that is not listed is no fault.
 func Open(doc any) any {
-	return rewriteAll(Copy(doc), openAlternatives)
+	return rewriteAll(Copy(doc), func(s map[string]any) {
+		openAlternatives(s)
+		for _, k := range []string{"additionalProperties", "unevaluatedProperties"} {
+			if s[k] == false {
+				delete(s, k)
+			}
+		}
+	})
 }
 
 func openAlternatives(s map[string]any) {
