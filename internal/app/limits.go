@@ -159,5 +159,9 @@ func bucketConfig(l provider.Limit) (outbound.BucketConfig, bool) {
 	if l.Calls > 0 && (err != nil || per <= 0) || l.Calls <= 0 && l.InFlight <= 0 {
 		return outbound.BucketConfig{}, false
 	}
-	return outbound.BucketConfig{Calls: l.Calls, Per: per, InFlight: l.InFlight}, true
+	config := outbound.BucketConfig{Calls: l.Calls, Per: per, InFlight: l.InFlight}
+	if l.EachNamed() {
+		config.For = "this " + l.Scope
+	}
+	return config, true
 }

@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -20,6 +21,8 @@ type BucketConfig struct {
 	Wait time.Duration
 	// Queue is how many may; 0: 256.
 	Queue int
+	// For says in a refusal what the limit counts for; empty: this credential.
+	For string
 }
 
 // slots is how finely Per is divided; a call may count for up to one slot too long.
@@ -46,6 +49,7 @@ type Bucket struct {
 	inFlight int
 	wait     time.Duration
 	queue    int
+	counts   string
 
 	mu      sync.Mutex
 	start   time.Time
@@ -62,7 +66,7 @@ type waiter struct{ granted chan struct{} }
 
 // NewBucket makes a Bucket.
 func NewBucket(c BucketConfig) *Bucket {
-	b := &Bucket{limit: int(c.Calls), window: c.Per, inFlight: c.InFlight, wait: c.Wait, queue: c.Queue, start: time.Now()}
+	b := &Bucket{limit: int(c.Calls), window: c.Per, inFlight: c.InFlight, wait: c.Wait, queue: c.Queue, counts: cmp.Or(c.For, "this credential"), start: time.Now()}
 	if c.Calls > 0 && c.Calls < 1 {
 		b.limit, b.window = 1, time.Duration(float64(c.Per)/c.Calls)
 	}
@@ -135,7 +139,7 @@ func (b *Bucket) Hold(d time.Duration) {
 }
 
 func (b *Bucket) refusal() error {
-	p := problem.New(problem.UpstreamThrottled, "the provider's documented limit for this credential is used up")
+	p := problem.New(problem.UpstreamThrottled, "the provider's documented limit for %s is used up", b.counts)
 	p.RetryAfter = max(b.next(), time.Second)
 	return p.WithHint("repeat after the time given; the limit is the provider's, not this site's")
 }

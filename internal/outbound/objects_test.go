@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,7 +20,7 @@ func call(t testing.TB, o *Objects, id string) bool {
 	defer release()
 	g, err := b.take(t.Context())
 	if err != nil {
-		if problem.From(err).Code != problem.UpstreamThrottled {
+		if p := problem.From(err); p.Code != problem.UpstreamThrottled || !strings.Contains(p.Detail, "limit for "+o.config.For+" is used up") {
 			t.Errorf("refused with %v", err)
 		}
 		return false
@@ -43,7 +44,7 @@ func (o *Objects) kept() (own, inShared int) {
 // Each object has the whole limit, whatever others do, and what is full again is forgotten.
 func TestObjectsCountApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := NewObjects(BucketConfig{Calls: 3, Per: time.Hour}, NewRoom(0))
+		o := NewObjects(BucketConfig{Calls: 3, Per: time.Hour, For: "this object"}, NewRoom(0))
 		for _, id := range []string{"pi_1", "pi_2", ""} {
 			for n := range 5 {
 				if got := call(t, o, id); got != (n < 3) {
@@ -68,7 +69,7 @@ func TestObjectsCountApart(t *testing.T) {
 // would grant the limit twice.
 func TestObjectsAreKeptWhileHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := NewObjects(BucketConfig{Calls: 1, Per: time.Second}, NewRoom(0))
+		o := NewObjects(BucketConfig{Calls: 1, Per: time.Second, For: "this object"}, NewRoom(0))
 		first, release := o.Hold("pi_1")
 		time.Sleep(time.Minute)
 		for n := range 10 {
@@ -95,7 +96,7 @@ func TestObjectsAreKeptWhileHeld(t *testing.T) {
 func TestObjectsWithoutRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 5
-		o := NewObjects(BucketConfig{Calls: limit, Per: time.Hour, Wait: time.Millisecond}, NewRoom(8))
+		o := NewObjects(BucketConfig{Calls: limit, Per: time.Hour, Wait: time.Millisecond, For: "this object"}, NewRoom(8))
 		for n := range 8 {
 			call(t, o, fmt.Sprint("early ", n))
 		}
@@ -133,7 +134,7 @@ func TestMillionObjects(t *testing.T) {
 		const limit, window, callers = 10, time.Hour, 8
 		ids := scaled(1_000_000, 4_000_000)
 		room := NewRoom(0)
-		o := NewObjects(BucketConfig{Calls: limit, Per: window, Wait: time.Millisecond, Queue: 1}, room)
+		o := NewObjects(BucketConfig{Calls: limit, Per: window, Wait: time.Millisecond, Queue: 1, For: "this object"}, room)
 		began, most := heap(), int64(0)
 		var hot arrivals
 		var wg sync.WaitGroup
