@@ -15,12 +15,8 @@ const (
 )
 
 // operation writes one operation.
-func (x *export) operation(o Operation) (*unit, string) {
-	u := &unit{name: o.ID, source: o.node, done: true}
-	prefix, note := "", []byte(nil)
-	if x.hooks.Operation != nil {
-		prefix, note = x.hooks.Operation(o)
-	}
+func (x *export) operation(o Operation) *unit {
+	u := &unit{name: o.ID, source: o.node}
 	for _, segment := range strings.Split(o.Path, "/") {
 		if strings.Count(segment, "{") > 1 || strings.Count(segment, "{") != strings.Count(segment, "}") {
 			u.refuse(o.node, "the path %s has more than one parameter between two slashes, or an open brace", o.Path)
@@ -34,18 +30,12 @@ func (x *export) operation(o Operation) (*unit, string) {
 	u.w.member("operationId", o.ID)
 	u.w.member("summary", o.Summary)
 	u.w.flag("deprecated", o.Deprecated)
-	if own := o.node.get("x-sallyport"); own.isObject() {
-		note = own.json()
-	}
-	if note != nil {
-		u.w.key("x-sallyport")
-		u.w.raw(note)
-	}
+	u.noteAt = len(u.w.out)
 	x.parameters(u, o, body)
 	x.writeBody(u, body)
 	x.responses(u, o)
 	u.w.close('}')
-	return u, prefix
+	return u
 }
 
 // requestBody is what is known about a body before it is written.
@@ -323,13 +313,13 @@ func nameAll(list []parameter, body *requestBody) {
 
 func (x *export) writeParameter(u *unit, p parameter) {
 	schema := p.n.get("schema")
-	mark := ""
+	mark := Mark{}
 	if p.n.ok() {
 		target := schema
 		if !target.ok() {
 			target = p.n
 		}
-		mark = x.mark(u, p.name, target, true)
+		mark = x.mark(u, Field{Name: p.name, In: p.in, Request: true}, target)
 	}
 	u.w.open('{')
 	u.w.member("name", p.name)
@@ -338,10 +328,7 @@ func (x *export) writeParameter(u *unit, p parameter) {
 	u.w.member("description", words(p.n.get("description").text(), 160))
 	u.w.flag("deprecated", p.n.get("deprecated").isTrue())
 	x.style(u, p, schema)
-	own := p.n.get("x-sallyport")
-	if mark != "" || p.wire != "" || own.isObject() {
-		x.parameterMarks(u, p, own, mark)
-	}
+	u.w.notes(p.n.get("x-sallyport"), mark, p.wire)
 	u.w.key("schema")
 	switch {
 	case schema.ok():
@@ -351,22 +338,6 @@ func (x *export) writeParameter(u *unit, p parameter) {
 		fallthrough
 	default:
 		u.w.raw([]byte(`{"type":"string"}`))
-	}
-	u.w.close('}')
-}
-
-func (x *export) parameterMarks(u *unit, p parameter, own node, mark string) {
-	u.w.key("x-sallyport")
-	u.w.open('{')
-	if !own.get("data").ok() {
-		u.w.member("data", mark)
-	}
-	if !own.get("name").ok() {
-		u.w.member("name", p.wire)
-	}
-	for key, v := range own.members() {
-		u.w.key(key)
-		u.w.raw(v.json())
 	}
 	u.w.close('}')
 }

@@ -9,12 +9,14 @@ import (
 
 // Hooks are what the caller of Write adds and decides. Every function may be nil.
 type Hooks struct {
-	// Operation gives the part of the path that stands before the document's own (the
-	// server's), and the JSON of x-sallyport for the operation.
-	Operation func(o Operation) (prefix string, note []byte)
-	// Mark says what kind of data a field holds (personal, secret, card), and why; "" is
-	// plain data. Fields that the document marks with x-sallyport itself are not asked about.
-	Mark func(f Field) (data, why string)
+	// Prefix is the part of the path that stands before the document's own: the server's.
+	Prefix func(o Operation) string
+	// Note gives the JSON of x-sallyport for the operation. marks are those of everything that
+	// it sends and receives.
+	Note func(o Operation, marks []Marked) []byte
+	// Mark says what is known of a field. Fields that the document marks with x-sallyport
+	// itself are not asked about.
+	Mark func(f Field) Mark
 	// Skip reports parameters that the gate sends itself, such as a key in the query.
 	Skip func(in, name string) bool
 	// Pattern says whether a pattern can be held; its error names the part that cannot.
@@ -28,6 +30,7 @@ type Hooks struct {
 // Field is one parameter, or one member of an object.
 type Field struct {
 	Name      string
+	In        string // path, query or header for a parameter; "" for a member of an object
 	Parent    string // the schema or operation that it stands in
 	Types     []string
 	Format    string
@@ -36,10 +39,20 @@ type Field struct {
 	Request   bool
 }
 
+// Mark is what is known of a field; the zero Mark is plain data.
+type Mark struct {
+	Data string // personal, secret or card
+	Why  string // in a few words, for a person who reviews it
+	ID   bool   // the id of an object
+	URL  bool   // the provider will send the visitor, or a call, there
+}
+
 // Marked is one field that was marked.
 type Marked struct {
 	Where string `json:"where"` // the component or operation, and the field: customer.email
-	Data  string `json:"data"`
+	Data  string `json:"data,omitempty"`
+	ID    bool   `json:"id,omitempty"`
+	URL   bool   `json:"url,omitempty"`
 	Why   string `json:"why"`
 }
 
@@ -64,7 +77,7 @@ type unit struct {
 	marks  []Marked
 	source node
 	use    direction
-	done   bool
+	noteAt int // where x-sallyport of an operation belongs into w
 }
 
 func (u *unit) need(other *unit) {
@@ -132,7 +145,10 @@ func (d *Document) Write(ids []string, hooks Hooks) (*Result, error) {
 	units := make([]*unit, len(list))
 	prefixes := make([]string, len(list))
 	for i, o := range list {
-		units[i], prefixes[i] = x.operation(o)
+		units[i] = x.operation(o)
+		if hooks.Prefix != nil {
+			prefixes[i] = hooks.Prefix(o)
+		}
 		x.drain()
 		if hooks.Progress != nil {
 			hooks.Progress(i+1, len(list))
@@ -147,7 +163,6 @@ func (x *export) drain() {
 		u := x.pending[len(x.pending)-1]
 		x.pending = x.pending[:len(x.pending)-1]
 		x.schema(u, u.source, place{use: u.use, parent: u.name})
-		u.done = true
 	}
 }
 
@@ -291,7 +306,7 @@ func (x *export) assemble(list []Operation, units, comps []*unit, order []string
 		w.open('{')
 		for _, i := range paths[path] {
 			w.key(strings.ToLower(list[i].Method))
-			w.raw(units[i].w.out)
+			x.noted(w, list[i], units[i])
 		}
 		w.close('}')
 	}
@@ -310,6 +325,26 @@ func (x *export) assemble(list []Operation, units, comps []*unit, order []string
 	}
 	w.close('}')
 	return w.out
+}
+
+// noted writes an operation with its x-sallyport, which is known only now.
+func (x *export) noted(w *writer, o Operation, u *unit) {
+	note := []byte(nil)
+	if own := o.node.get("x-sallyport"); own.isObject() {
+		note = own.json()
+	} else if x.hooks.Note != nil {
+		var marks []Marked
+		for _, r := range u.reach() {
+			marks = append(marks, r.marks...)
+		}
+		note = x.hooks.Note(o, marks)
+	}
+	w.raw(u.w.out[:u.noteAt])
+	if note != nil {
+		w.key("x-sallyport")
+		w.out = append(w.out, note...)
+	}
+	w.out = append(w.out, u.w.out[u.noteAt:]...)
 }
 
 func orElse(a, b string) string {

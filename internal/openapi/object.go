@@ -141,32 +141,48 @@ func (x *export) property(u *unit, name string, v node, p place) {
 	if p.use != inAnswer && !goodName(name) {
 		inner.rename = pathName(name)
 	}
-	inner.mark = x.mark(u, name, v, p.use != inAnswer)
+	inner.mark = x.mark(u, Field{Name: name, Request: p.use != inAnswer}, v)
 	x.schema(u, v, inner)
 }
 
-// mark asks what kind of data a field holds, and keeps the answer for the report.
-func (x *export) mark(u *unit, name string, v node, request bool) string {
+// mark asks what is known of a field, and keeps the answer for the report.
+func (x *export) mark(u *unit, f Field, v node) Mark {
 	if x.hooks.Mark == nil || v.at("x-sallyport", "data").ok() {
-		return ""
+		return Mark{}
 	}
 	resolved, err := x.d.deref(v)
 	if err != nil {
-		return ""
+		return Mark{}
 	}
-	f := Field{Name: name, Parent: u.name, Format: resolved.get("format").text(), Request: request, WriteOnly: v.get("writeOnly").isTrue() || resolved.get("writeOnly").isTrue()}
+	f.Parent, f.Format = u.name, resolved.get("format").text()
+	f.WriteOnly = v.get("writeOnly").isTrue() || resolved.get("writeOnly").isTrue()
 	f.PII = orElse(v.at("x-twilio", "pii", "handling").text(), resolved.at("x-twilio", "pii", "handling").text())
-	f.Types = resolved.get("type").texts()
-	if t := resolved.get("type").text(); t != "" {
-		f.Types = []string{t}
-	} else if len(f.Types) == 0 && resolved.get("properties").ok() {
-		f.Types = []string{"object"}
+	f.Types = x.typesOf(resolved, 0)
+	m := x.hooks.Mark(f)
+	if m.Data != "" || m.ID || m.URL {
+		u.marks = append(u.marks, Marked{Where: u.name + "." + f.Name, Data: m.Data, ID: m.ID, URL: m.URL, Why: m.Why})
 	}
-	data, why := x.hooks.Mark(f)
-	if data != "" {
-		u.marks = append(u.marks, Marked{Where: u.name + "." + name, Data: data, Why: why})
+	return m
+}
+
+// typesOf are the types that a value may have, as far as the schema itself and its alternatives say.
+func (x *export) typesOf(n node, depth int) []string {
+	types := n.get("type").texts()
+	if t := n.get("type").text(); t != "" {
+		types = []string{t}
 	}
-	return data
+	if len(types) == 0 && n.get("properties").ok() {
+		types = []string{"object"}
+	}
+	for _, key := range []string{"anyOf", "oneOf", "allOf"} {
+		for part := range n.get(key).items() {
+			if part, err := x.d.deref(part); err == nil && depth < 4 {
+				types = append(types, x.typesOf(part, depth+1)...)
+			}
+		}
+	}
+	slices.Sort(types)
+	return slices.Compact(types)
 }
 
 // bodyNames lists the top-level names of a request body; ok is false where it is no object with

@@ -36,7 +36,7 @@ func TestFamilies(t *testing.T) {
 				ids = append(ids, o.ID)
 				fmt.Fprintf(&out, "%s: %s %s, server %d, security %v, open %v\n", o.ID, o.Method, o.Path, o.Server, o.Security, o.Open)
 			}
-			r, err := d.Write(ids, Hooks{Operation: func(o Operation) (string, []byte) { return "/base", []byte(`{"server":"api"}`) }})
+			r, err := d.Write(ids, Hooks{Prefix: func(Operation) string { return "/base" }, Note: func(Operation, []Marked) []byte { return []byte(`{"server":"api"}`) }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -176,7 +176,7 @@ func FuzzRead(f *testing.F) {
 		for _, o := range d.Operations {
 			ids = append(ids, o.ID)
 		}
-		r, err := d.Write(ids, Hooks{Mark: func(f Field) (string, string) { return "personal", f.Name }})
+		r, err := d.Write(ids, Hooks{Mark: func(f Field) Mark { return Mark{Data: "personal", Why: f.Name} }})
 		if errors.Is(err, errNothing) {
 			return
 		}

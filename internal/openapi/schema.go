@@ -12,7 +12,7 @@ import (
 type place struct {
 	use    direction
 	parent string // component or operation, for reports
-	mark   string // x-sallyport.data that the use adds
+	mark   Mark   // what the use adds to x-sallyport
 	rename string // x-sallyport.name
 	part   bool   // one of allOf, anyOf, oneOf, if …: other parts describe the rest
 }
@@ -78,7 +78,7 @@ func wraps(n node) bool {
 func (x *export) wrapped(u *unit, n node, p place) {
 	u.w.open('{')
 	x.annotations(u, n, p)
-	p.mark, p.rename, p.part = "", "", true
+	p.mark, p.rename, p.part = Mark{}, "", true
 	u.w.key("anyOf")
 	u.w.open('[')
 	if anyOf := n.get("anyOf"); anyOf.isArray() && !constrained(n, "anyOf") {
@@ -174,23 +174,7 @@ func (x *export) annotations(u *unit, n node, p place) {
 	}
 	u.w.member("description", words(n.get("description").text(), 160))
 	u.w.flag("deprecated", n.get("deprecated").isTrue())
-	own := n.get("x-sallyport")
-	if !own.isObject() && p.mark == "" && p.rename == "" {
-		return
-	}
-	u.w.key("x-sallyport")
-	u.w.open('{')
-	if !own.get("data").ok() {
-		u.w.member("data", p.mark)
-	}
-	if !own.get("name").ok() {
-		u.w.member("name", p.rename)
-	}
-	for key, v := range own.members() {
-		u.w.key(key)
-		u.w.raw(v.json())
-	}
-	u.w.close('}')
+	u.w.notes(n.get("x-sallyport"), p.mark, p.rename)
 }
 
 // rules writes every keyword that decides about a value.

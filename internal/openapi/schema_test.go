@@ -164,11 +164,11 @@ func TestReadOnlyIsNotSentAndWriteOnlyDoesNotComeBack(t *testing.T) {
 }
 
 func TestMarks(t *testing.T) {
-	mark := func(f Field) (string, string) {
+	mark := func(f Field) Mark {
 		if f.Name == "email" || f.PII == "sensitive" || f.Format == "password" {
-			return "personal", "told by the test"
+			return Mark{Data: "personal", Why: "told by the test"}
 		}
-		return "", ""
+		return Mark{}
 	}
 	got, r := written(t, "3.0.3", `{"type":"object","properties":{"email":{"type":"string"},"a":{"x-twilio":{"pii":{"handling":"sensitive"}}},"b":{"$ref":"#/components/schemas/T"},
 		"email2":{"type":"string","x-sallyport":{"data":"secret"}},"pw":{"type":"string","format":"password"}}}`, Hooks{Mark: mark})

@@ -67,6 +67,32 @@ func (w *writer) texts(name string, list []string) {
 	w.close(']')
 }
 
+// notes writes x-sallyport: what the document says itself, and what was found out.
+func (w *writer) notes(own node, mark Mark, name string) {
+	if !own.isObject() && mark.Data == "" && !mark.ID && !mark.URL && name == "" {
+		return
+	}
+	w.key("x-sallyport")
+	w.open('{')
+	if !own.get("data").ok() {
+		w.member("data", mark.Data)
+	}
+	if !own.get("id").ok() {
+		w.flag("id", mark.ID)
+	}
+	if !own.get("url").ok() {
+		w.flag("url", mark.URL)
+	}
+	if !own.get("name").ok() {
+		w.member("name", name)
+	}
+	for key, v := range own.members() {
+		w.key(key)
+		w.raw(v.json())
+	}
+	w.close('}')
+}
+
 // lineWidth is how long a line of the contract may be before a value is broken up.
 const lineWidth = 140
 
