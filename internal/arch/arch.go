@@ -22,7 +22,7 @@ func Packages() map[string]Ring {
 		"wire":                1,
 		"schema/schematest":   1,
 
-		"egress": 2, "egress/egresstest": 2, "mock": 2, "typescript": 2,
+		"egress": 2, "egress/egresstest": 2, "mock": 2, "importer": 2, "typescript": 2,
 
 		"ingress": 3, "observe": 3, "store/sqlite": 3,
 		"secret/env": 3, "secret/file": 3, "secret/keystore": 3,

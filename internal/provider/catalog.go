@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -27,15 +28,15 @@ const (
 // Catalog is a set of packs, read from a folder per provider. A pack is loaded when
 // it is first asked for and kept; a Catalog is safe for concurrent use.
 type Catalog struct {
-	files   fs.FS
 	ids     []string
 	entries map[string]*entry // complete and fixed after Open; entries fill themselves
 }
 
 type entry struct {
-	once sync.Once
-	pack *Pack
-	err  error
+	files fs.FS // in which its folder lies
+	once  sync.Once
+	pack  *Pack
+	err   error
 }
 
 // UnknownError says that no pack has the wanted id.
@@ -73,16 +74,38 @@ func Open(files fs.FS) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open catalog: %w", err)
 	}
-	c := &Catalog{files: files, entries: make(map[string]*entry)}
+	c := &Catalog{entries: make(map[string]*entry)}
 	for _, d := range dirs {
-		if !d.IsDir() {
+		if !d.IsDir() || strings.HasPrefix(d.Name(), ".") {
 			continue
 		}
 		c.ids = append(c.ids, d.Name())
-		c.entries[d.Name()] = &entry{}
+		c.entries[d.Name()] = &entry{files: files}
 	}
 	slices.Sort(c.ids)
 	return c, nil
+}
+
+// With gives a catalog of these packs and of those in files, a folder such as Open takes. The
+// packs of c are not loaded again. A pack of files that has the id of one of c is an error:
+// what a known name means must not depend on a folder.
+func (c *Catalog) With(files fs.FS) (*Catalog, error) {
+	more, err := Open(files)
+	if err != nil {
+		return nil, err
+	}
+	both := &Catalog{entries: maps.Clone(c.entries), ids: slices.Concat(c.ids, more.ids)}
+	if both.entries == nil {
+		both.entries = make(map[string]*entry)
+	}
+	for _, id := range more.ids {
+		if _, taken := c.entries[id]; taken {
+			return nil, fmt.Errorf("open catalog: the folder %s has the id of a provider that the catalog has already; rename it, and the id in its %s", id, packFile)
+		}
+		both.entries[id] = more.entries[id]
+	}
+	slices.Sort(both.ids)
+	return both, nil
 }
 
 // List gives the ids of all packs, sorted.
@@ -118,21 +141,28 @@ func (c *Catalog) Load(ids ...string) ([]*Pack, error) {
 }
 
 func (c *Catalog) load(id string) (*Pack, error) {
-	data, err := fs.ReadFile(c.files, id+"/"+packFile)
+	data, err := fs.ReadFile(c.entries[id].files, id+"/"+packFile)
 	if err != nil {
 		return nil, fmt.Errorf("load provider %s: %w", id, err)
 	}
-	pack, err := parsePack(data)
+	text, err := fs.ReadFile(c.entries[id].files, id+"/"+contractFile)
+	if err != nil {
+		return nil, fmt.Errorf("load provider %s: %w", id, err)
+	}
+	return Parse(id, data, text)
+}
+
+// Parse makes a pack of the text of its two files and holds it against every rule. id is the
+// name of its folder.
+func Parse(id string, packText, contractText []byte) (*Pack, error) {
+	pack, err := parsePack(packText)
 	if err != nil {
 		return nil, fmt.Errorf("load provider %s: %s: %w", id, packFile, err)
 	}
 	if pack.ID != id {
 		return nil, fmt.Errorf("load provider %s: %s: id is %q; write the name of the folder, %q", id, packFile, pack.ID, id)
 	}
-	if data, err = fs.ReadFile(c.files, id+"/"+contractFile); err != nil {
-		return nil, fmt.Errorf("load provider %s: %w", id, err)
-	}
-	if pack.contract, err = contract.Load(id+"/"+contractFile, data); err != nil {
+	if pack.contract, err = contract.Load(id+"/"+contractFile, contractText); err != nil {
 		return nil, fmt.Errorf("load provider %s: %w", id, err)
 	}
 	if faults := pack.Validate(); len(faults) > 0 {

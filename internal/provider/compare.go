@@ -105,6 +105,8 @@ func Compare(packs []*Pack, f Filter) Table {
 // refuses says why the filter leaves p out; empty: it does not.
 func (f Filter) refuses(p *Pack) string {
 	switch {
+	case f.Function != "" && len(p.Functions) == 0:
+		return "what it is for is " + NotPublished
 	case f.Function != "" && !slices.Contains(p.Functions, strings.ToLower(f.Function)):
 		return fmt.Sprintf("is for %s, not for %s", strings.Join(p.Functions, ", "), f.Function)
 	case f.Format != "" && !mentions(p.Format, f.Format):

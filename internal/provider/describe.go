@@ -24,6 +24,8 @@ type Description struct {
 	Regions     []Fact            `json:"regions"`    // empty: not published
 	Compliance  []Compliance      `json:"compliance"` // empty: not published
 	Notes       []Fact            `json:"notes,omitempty"`
+	// Imported is set where `sallyport providers import` made the pack.
+	Imported *Imported `json:"imported,omitempty"`
 }
 
 // OperationLine maps an operation name to what the provider is asked.
@@ -74,7 +76,7 @@ func Describe(p *Pack) Description {
 	d := Description{
 		ID: p.ID, Name: p.Name, Summary: p.Summary, Docs: p.Docs, Functions: p.Functions, Surface: p.Surface,
 		Credentials: p.Credentials, Public: p.Public, KeyShapes: p.KeyShapes,
-		Regions: p.Regions, Compliance: p.Compliance, Notes: p.Notes,
+		Regions: p.Regions, Compliance: p.Compliance, Notes: p.Notes, Imported: p.Imported,
 	}
 	for _, prop := range properties() {
 		d.Properties = append(d.Properties, Row{Property: prop.name, Cells: []Cell{prop.cell(p)}})

@@ -10,7 +10,7 @@ import (
 func (c *Catalog) Heads() ([]*Pack, error) {
 	packs := make([]*Pack, 0, len(c.ids))
 	for _, id := range c.ids {
-		data, err := fs.ReadFile(c.files, id+"/"+packFile)
+		data, err := fs.ReadFile(c.entries[id].files, id+"/"+packFile)
 		if err != nil {
 			return nil, fmt.Errorf("read provider %s: %w", id, err)
 		}

@@ -67,6 +67,10 @@ type Pack struct {
 	Regions         []Fact       `json:"regions"`    // where data is processed; empty = not published
 	Compliance      []Compliance `json:"compliance"` // claims as published, with source and date
 	Notes           []Fact       `json:"notes,omitempty"`
+	// Imported is set in packs that `sallyport providers import` made from a description of
+	// the API. No person has read the provider's pages for such a pack, so what the description
+	// does not say is not published in it: functions and docs may be missing.
+	Imported *Imported `json:"imported,omitempty"`
 
 	contract *contract.Document
 }
@@ -243,6 +247,15 @@ type Fact struct {
 type Compliance struct {
 	Subject string `json:"subject"`
 	Fact
+}
+
+// Imported says what an imported pack was made from.
+type Imported struct {
+	File    string `json:"file"`    // its base name
+	SHA256  string `json:"sha256"`  // of its bytes, in hex
+	Family  string `json:"family"`  // OpenAPI 3.0, OpenAPI 3.1, Swagger 2.0, Google Discovery
+	Version string `json:"version"` // of the API, as the description says
+	On      string `json:"on"`      // the day of the import
 }
 
 // Contract is the provider's contract.

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -64,7 +65,7 @@ func WriteList(w io.Writer, list []Summary) error {
 	p := &page{w: w}
 	for _, s := range list {
 		p.entry(0, 16, s.ID, s.Name+": "+s.Summary)
-		p.entry(16, 0, "", fmt.Sprintf("%s; %d operations; modes %s", strings.Join(s.Functions, ", "), s.Operations, joinModes(s.Served)))
+		p.entry(16, 0, "", fmt.Sprintf("%s; %d operations; modes %s", cmp.Or(strings.Join(s.Functions, ", "), NotPublished), s.Operations, joinModes(s.Served)))
 	}
 	return p.err
 }
@@ -103,7 +104,10 @@ func WriteDescription(w io.Writer, d Description) error {
 	p := &page{w: w}
 	p.line(d.Name + " (" + d.ID + ")")
 	p.entry(0, 0, "", d.Summary)
-	p.line(d.Docs)
+	p.line(cmp.Or(d.Docs, "documentation "+NotPublished))
+	if i := d.Imported; i != nil {
+		p.entry(0, 0, "", fmt.Sprintf("imported on %s from %s (%s, version %s); nobody has compared it with the provider's pages", i.On, i.File, i.Family, i.Version))
+	}
 	p.line("")
 	p.entry(0, 14, "gate", d.Surface.Gate)
 	if d.Surface.Page != "" {

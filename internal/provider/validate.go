@@ -110,12 +110,16 @@ func (p *Pack) checkHead(f *faults) {
 	f.text("name", p.Name)
 	f.text("summary", p.Summary)
 	f.text("format", p.Format)
-	f.text("docs", p.Docs)
 	f.day("checked", p.Checked)
-	if u, err := url.Parse(p.Docs); err != nil || u.Scheme != "https" || u.Host == "" {
+	if u, err := url.Parse(p.Docs); (err != nil || u.Scheme != "https" || u.Host == "") && (p.Imported == nil || p.Docs != "") {
 		f.add("docs: %q is not an https URL", p.Docs)
 	}
-	if len(p.Functions) == 0 {
+	if i := p.Imported; i != nil {
+		f.text("imported.file", i.File)
+		f.text("imported.family", i.Family)
+		f.day("imported.on", i.On)
+	}
+	if len(p.Functions) == 0 && p.Imported == nil {
 		f.add("functions: none given; write at least one of %s", strings.Join(FunctionNames(), ", "))
 	}
 	for i, fn := range p.Functions {

@@ -48,6 +48,12 @@ func compilePattern(source string) (*pattern, error) {
 	return &pattern{source: source, re: re}, nil
 }
 
+// CheckPattern says why a pattern of ECMA-262 cannot be matched here: a *PatternError; nil: it can.
+func CheckPattern(source string) error {
+	_, err := compilePattern(source)
+	return err
+}
+
 // A pattern is a compiled pattern. It is safe for concurrent use.
 type pattern struct {
 	source string // as the schema writes it
