@@ -274,7 +274,7 @@ func (g *Gate) warnOfSecrets(file *config.File) {
 	defer cancel()
 	for _, s := range file.Sites {
 		for _, c := range s.Connections {
-			pack, err := g.catalog.Find(c.Provider)
+			pack, err := file.Catalog.Find(c.Provider)
 			if err != nil || c.Mode == provider.Mock && c.Upstream == nil {
 				continue
 			}

@@ -42,7 +42,7 @@ const scriptMark = "/*SITE*/null"
 func (g *Gate) scripts(f *config.File) (map[string][]byte, error) {
 	out := map[string][]byte{}
 	for _, s := range f.Sites {
-		script, err := g.script(s)
+		script, err := script(s, f.Catalog)
 		if err != nil {
 			return nil, fmt.Errorf("client.js of %s: %w", s.Name, err)
 		}
@@ -51,13 +51,13 @@ func (g *Gate) scripts(f *config.File) (map[string][]byte, error) {
 	return out, nil
 }
 
-func (g *Gate) script(s *site.Site) ([]byte, error) {
+func script(s *site.Site, catalog config.Catalog) ([]byte, error) {
 	table := scriptSite{Connections: map[string]scriptConnection{}}
 	for name, c := range s.Connections {
 		if len(c.Browser) == 0 && len(c.Public) == 0 {
 			continue
 		}
-		pack, err := g.catalog.Find(c.Provider)
+		pack, err := catalog.Find(c.Provider)
 		if err != nil {
 			return nil, err
 		}

@@ -25,7 +25,7 @@ import (
 
 // snapshot builds the whole new world of a configuration.
 func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
-	gate, err := egress.New(file.Sites, g.catalog, egress.Deps{
+	gate, err := egress.New(file.Sites, file.Catalog, egress.Deps{
 		Sessions: g.verifier, Keys: g.siteKeys, Limiter: g.limiter, Freezes: g.freezes, Audit: g.audit,
 		Idempotency: g.store, Flights: &g.flights, Answers: answers{g.keyring}, Recorder: recorder{log: g.log, config: file.Hash}, Config: file.Hash,
 		Upstream: g.upstream, Now: g.options.Now, Steady: g.options.Steady,
@@ -40,8 +40,8 @@ func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
 	return ingress.NewSnapshot(ingress.World{
 		Sites: file.Sites, GateHosts: file.Listen.Names, Caller: gate, Sessions: &visits{gate: g, sites: file.Sites},
 		Script:  func(name string) []byte { return scripts[name] },
-		Methods: func(c *site.Connection) []string { return g.browserMethods(c) },
-		Headers: func(c *site.Connection) []string { return g.browserHeaders(c) },
+		Methods: func(c *site.Connection) []string { return browserMethods(file.Catalog, c) },
+		Headers: func(c *site.Connection) []string { return browserHeaders(file.Catalog, c) },
 	})
 }
 
@@ -52,8 +52,8 @@ func (g *Gate) upstream(c *site.Connection, p *provider.Pack, op *contract.Opera
 	return g.way.upstream(c, p, op)
 }
 
-func (g *Gate) browserMethods(c *site.Connection) []string {
-	pack, err := g.catalog.Find(c.Provider)
+func browserMethods(catalog config.Catalog, c *site.Connection) []string {
+	pack, err := catalog.Find(c.Provider)
 	if err != nil {
 		return nil
 	}
@@ -68,8 +68,8 @@ func (g *Gate) browserMethods(c *site.Connection) []string {
 }
 
 // browserHeaders are the header parameters that a rule of the file leaves to the page.
-func (g *Gate) browserHeaders(c *site.Connection) []string {
-	pack, err := g.catalog.Find(c.Provider)
+func browserHeaders(catalog config.Catalog, c *site.Connection) []string {
+	pack, err := catalog.Find(c.Provider)
 	if err != nil {
 		return nil
 	}
@@ -100,6 +100,7 @@ type mocks struct {
 
 type mockEntry struct {
 	faults site.MockFaults
+	pack   string // its Digest: an imported pack may change while the gate runs
 	mock   *mock.Provider
 }
 
@@ -107,10 +108,10 @@ func (m *mocks) of(c *site.Connection, p *provider.Pack) *mock.Provider {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := c.Site + "\x00" + c.Name + "\x00" + c.Provider
-	if e, ok := m.made[key]; ok && e.faults == c.Mock {
+	if e, ok := m.made[key]; ok && e.faults == c.Mock && e.pack == p.Digest() {
 		return e.mock
 	}
-	e := &mockEntry{faults: c.Mock, mock: mock.New(p, c.Mock, m.now)}
+	e := &mockEntry{faults: c.Mock, pack: p.Digest(), mock: mock.New(p, c.Mock, m.now)}
 	m.made[key] = e
 	return e.mock
 }

@@ -2,16 +2,19 @@ package cli
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"sallyport/internal/config"
 	"sallyport/internal/provider"
 )
 
 func (p *Program) providers() *cobra.Command {
 	return group("providers", "Look into the catalog of third-party APIs", "  sallyport providers list\n  sallyport providers show google-maps",
-		p.providersList(), p.providersShow(), p.providersCompare())
+		p.providersList(), p.providersShow(), p.providersCompare(), p.providersImport())
 }
 
 func (p *Program) providersList() *cobra.Command {
@@ -22,7 +25,11 @@ func (p *Program) providersList() *cobra.Command {
 		Example: "  sallyport providers list\n  sallyport providers list --json",
 		Args:    none,
 		RunE: func(*cobra.Command, []string) error {
-			packs, err := p.Catalog.Load()
+			catalog, err := p.catalog()
+			if err != nil {
+				return err
+			}
+			packs, err := catalog.Load()
 			if err != nil {
 				return brokenCatalog(err)
 			}
@@ -70,7 +77,11 @@ func (p *Program) providersCompare() *cobra.Command {
 					return err
 				}
 			}
-			packs, err := p.Catalog.Load(args...)
+			catalog, err := p.catalog()
+			if err != nil {
+				return err
+			}
+			packs, err := catalog.Load(args...)
 			if err != nil {
 				return brokenCatalog(err)
 			}
@@ -88,7 +99,11 @@ func (p *Program) providersCompare() *cobra.Command {
 
 // findPack finds a provider; for an unknown one the hint has the nearest id.
 func (p *Program) findPack(id string) (*provider.Pack, error) {
-	pack, err := p.Catalog.Find(id)
+	catalog, err := p.catalog()
+	if err != nil {
+		return nil, err
+	}
+	pack, err := catalog.Find(id)
 	var unknown *provider.UnknownError
 	switch {
 	case errors.As(err, &unknown):
@@ -103,6 +118,22 @@ func (p *Program) findPack(id string) (*provider.Pack, error) {
 	return pack, nil
 }
 
+// catalog is what this build knows, with the imported providers that belong to the file.
+func (p *Program) catalog() (*provider.Catalog, error) {
+	folder, faults := config.ProvidersFolder(p.config)
+	if folder == "" {
+		return nil, faults
+	}
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+		return p.Catalog, nil
+	}
+	catalog, err := p.Catalog.With(os.DirFS(folder))
+	if err != nil {
+		return nil, because(err, "read "+folder, "every folder in it is one imported provider")
+	}
+	return catalog, nil
+}
+
 func brokenCatalog(err error) error {
-	return because(err, "read the catalog", "this is a defect of this build; report it")
+	return because(err, "read the catalog", "mend the files of an imported provider, or import it again with --force; for a provider of the catalog itself this is a defect of this build")
 }

@@ -29,14 +29,14 @@ func (p *Program) readSecrets(ctx context.Context, file *config.File) []secretSt
 	states := []secretState{}
 	for _, s := range file.Sites {
 		for _, name := range slices.Sorted(maps.Keys(s.Connections)) {
-			states = append(states, p.connectionSecrets(ctx, sources, s.Connections[name])...)
+			states = append(states, connectionSecrets(ctx, file.Catalog, sources, s.Connections[name])...)
 		}
 	}
 	return states
 }
 
-func (p *Program) connectionSecrets(ctx context.Context, sources secret.Sources, c *site.Connection) []secretState {
-	pack, err := p.Catalog.Find(c.Provider)
+func connectionSecrets(ctx context.Context, catalog config.Catalog, sources secret.Sources, c *site.Connection) []secretState {
+	pack, err := catalog.Find(c.Provider)
 	if err != nil {
 		return nil // Load has checked it
 	}

@@ -66,7 +66,7 @@ func (p *Program) writeTypes(name string, o typesOptions) error {
 	if err != nil {
 		return err
 	}
-	made, err := typescript.Declare(s, p.Catalog, typescript.Options{Connection: o.connection,
+	made, err := typescript.Declare(s, file.Catalog, typescript.Options{Connection: o.connection,
 		Modules: append(modules(file.Listen, s), o.modules...), Command: typesCommand(name, o), Version: p.Version})
 	if err != nil {
 		return brokenCatalog(err)

@@ -12,6 +12,7 @@
 package config
 
 import (
+	"io/fs"
 	"net/netip"
 
 	"sallyport/internal/provider"
@@ -33,6 +34,8 @@ type Catalog interface {
 	// Heads gives every provider without its contract: what secrets look like is known of all of
 	// them, while contracts are loaded only for those that the file uses.
 	Heads() ([]*provider.Pack, error)
+	// With gives the catalog with the packs of a folder beside its own.
+	With(files fs.FS) (*provider.Catalog, error)
 }
 
 // File is a whole, valid sallyport.yaml. It is immutable. All paths in it are absolute: the
@@ -51,6 +54,11 @@ type File struct {
 	Certificates string
 	// Keystore is the age-encrypted file behind keystore: refs. It need not exist while no ref needs it.
 	Keystore string
+	// Catalog has the providers of this build and those of the folder `providers`. Load reads the
+	// folder anew, so that a File goes with the packs it was checked against.
+	Catalog Catalog
+	// Providers is the folder of imported packs; empty: there is none.
+	Providers string
 	// Sites are sorted by name.
 	Sites []*site.Site
 

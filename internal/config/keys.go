@@ -23,6 +23,8 @@ func fileKeys() *key {
 			doc: "The folder for what grows: the audit log and ACME certificates."},
 		{name: "shared_state", kind: kindText, def: "memory", enum: []string{"memory"}, example: "memory", want: "memory", laterValues: map[string]string{"redis://": "write memory, or remove the key: one node keeps its limits itself", "rediss://": "write memory, or remove the key: one node keeps its limits itself"},
 			doc: "Where limits and caches are kept. `memory` is one node's own."},
+		{name: "providers", kind: kindText, def: "`./providers`, if there is such a folder", want: "a folder such as ./providers", example: "./providers",
+			doc: "The folder of imported providers, each a folder with `pack.json` and `contract.json`; `sallyport providers import` makes them."},
 		{name: "secrets", kind: kindObject, doc: "Where secrets come from, apart from `env:` and `file:`.", keys: []*key{
 			{name: "keystore", kind: kindText, def: "`keystore.age` in `data`", want: "a path such as ./data/keystore.age", example: "./data/keystore.age",
 				doc: "The age-encrypted file behind `keystore:` references, unlocked by `SALLYPORT_KEYSTORE_KEY` or `SALLYPORT_KEYSTORE_KEY_FILE`; `sallyport secrets init` makes it."},

@@ -39,9 +39,10 @@ func Parse(path string, data []byte, catalog Catalog) (*File, Faults) {
 	}
 	sum := sha256.Sum256(data)
 	file := &File{Path: path, Dir: dir, Hash: hex.EncodeToString(sum[:])}
-	c.findSecrets(root, data, catalog)
-	c.walk(root, fileKeys())
 	b := &builder{collector: c, file: file, catalog: catalog, places: map[string]string{}}
+	b.providers(root)
+	c.findSecrets(root, data, b.catalog)
+	c.walk(root, fileKeys())
 	b.build(root)
 	if len(c.faults) > 0 {
 		return nil, c.finished(c.faults)
@@ -179,6 +180,81 @@ func (b *builder) take(v *value, place, kind string) {
 	b.places[place] = v.path
 }
 
+// broken names a pack that cannot be loaded: one of the file's folder with its first faults, because
+// its owner can mend them.
+func (b *builder) broken(v *value, id string, err error) {
+	if _, stat := os.Stat(filepath.Join(b.file.Providers, id)); b.file.Providers != "" && stat == nil {
+		lines := strings.SplitN(err.Error(), "\n", 4)
+		b.fault(v, strings.Join(lines[:min(len(lines), 3)], "; "), "mend it, or import it again: sallyport providers import --force; `sallyport providers show "+id+"` names everything")
+		return
+	}
+	b.fault(v, fmt.Sprintf("the catalog's entry for %q cannot be used", id), "this is a defect of this build; report it with the output of `sallyport providers show "+id+"`")
+}
+
+// providersFolder is where imported providers lie unless the file says otherwise.
+const providersFolder = "./providers"
+
+// providers adds the packs of the file's own folder to the catalog.
+func (b *builder) providers(root *value) {
+	v := root.at("providers")
+	folder, err := b.folder(v)
+	switch {
+	case err != nil:
+		b.fault(v, "the folder "+v.shown()+" cannot be read: "+cause(err), "make it, or remove the key: `sallyport providers import` writes into "+providersFolder)
+	case folder != "":
+		catalog, err := b.catalog.With(os.DirFS(folder))
+		if err != nil {
+			b.fault(v, err.Error(), "give every imported provider an id of its own")
+		} else {
+			b.catalog = catalog
+		}
+	}
+	b.file.Catalog, b.file.Providers = b.catalog, folder
+}
+
+// folder is where imported packs lie; "" where there is no such folder and none is asked for.
+func (b *builder) folder(v *value) (string, error) {
+	name := v.str()
+	if name == "" {
+		name = providersFolder
+	}
+	folder := b.resolve(name)
+	info, err := os.Stat(folder)
+	if err == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "open", Path: folder, Err: errors.New("it is not a folder")}
+	}
+	if err != nil && v.str() == "" {
+		return "", nil
+	}
+	return folder, err
+}
+
+// ProvidersFolder gives the folder of imported packs that belongs to a file, however much else in
+// it is faulty; without a file it is the default. It need not exist. Faults, beside the folder or
+// instead of it, say that it is not certain.
+func ProvidersFolder(path string) (string, Faults) {
+	c := &collector{file: path}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return "", Faults{{File: path, Found: "the file's folder cannot be found", Hint: "name the file with a full path"}}
+	}
+	root := missing
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		data, fault := read(path)
+		if fault != nil {
+			return "", Faults{*fault}
+		}
+		if root = c.document(data); root == nil {
+			return "", c.finished(c.faults)
+		}
+	}
+	b := &builder{collector: c, file: &File{Path: path, Dir: dir}}
+	if name := root.at("providers").str(); name != "" {
+		return b.resolve(name), c.finished(c.faults)
+	}
+	return b.resolve(providersFolder), c.finished(c.faults)
+}
+
 // pack finds the provider of a connection, or names the fault.
 func (b *builder) pack(v *value) *provider.Pack {
 	id := v.str()
@@ -192,7 +268,7 @@ func (b *builder) pack(v *value) *provider.Pack {
 		b.fault(v, fmt.Sprintf("the catalog has no provider %q", id), providerHint(id, b.catalog))
 		return nil
 	case err != nil:
-		b.fault(v, fmt.Sprintf("the catalog's entry for %q cannot be used", id), "this is a defect of this build; report it with the output of `sallyport providers show "+id+"`")
+		b.broken(v, id, err)
 		return nil
 	}
 	return pack

@@ -256,11 +256,14 @@ func (m *maker) finish(result *openapi.Result) (*Made, error) {
 	}
 	m.about(result)
 	m.report.Servers, m.report.Auth = m.pack.Servers, m.pack.Auth
-	text, err := json.MarshalIndent(m.pack, "", "  ")
+	text, err := json.Marshal(m.pack)
+	if err == nil {
+		text, err = openapi.Pretty(text)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("write pack: %w", err)
 	}
-	made := &Made{ID: m.pack.ID, Pack: append(text, '\n'), Contract: result.Contract, Report: m.report}
+	made := &Made{ID: m.pack.ID, Pack: text, Contract: result.Contract, Report: m.report}
 	m.o.Progress("checking", 0, 0)
 	if _, err := provider.Parse(made.ID, made.Pack, made.Contract); err != nil {
 		return nil, &Error{Text: "the pack would not hold: " + firstLines(err, 8), Hint: "choose other operations, or correct what is named in the description"}

@@ -77,7 +77,7 @@ func plainNumberOrText(f openapi.Field) bool {
 // The names that tell. A name tells if it is, or ends with, one of these words.
 var (
 	secretNames = []string{"password", "passwd", "passphrase", "secret", "client secret", "api key", "apikey", "api secret", "private key", "secret key", "signing key", "encryption key",
-		"access token", "refresh token", "auth token", "id token", "token", "authorization", "credential", "otp", "pin", "one time code", "verification code", "signature secret"}
+		"access token", "refresh token", "auth token", "id token", "token", "credential", "otp", "pin", "one time code", "verification code", "signature secret"}
 	notSecret = []string{"page token", "next page token", "prev page token", "previous page token", "next token", "sync token", "continuation token", "cursor token", "session token", "pagination token", "start page token"}
 	cardNames = []string{"card number", "cardnumber", "pan", "primary account number", "cvc", "cvv", "cvc2", "cvv2", "cvn", "card cvc", "card cvv", "security code", "track data", "track1", "track2", "cryptogram"}
 	cardParts = []string{"number", "exp month", "exp year", "expiry", "expiry month", "expiry year", "expiration date", "exp date", "service code"}
@@ -103,7 +103,7 @@ func ofName(f openapi.Field) (data, why string) {
 	if slices.Contains(words(f.Parent), "card") && slices.Contains(cardParts, strings.Join(list, " ")) && plainNumberOrText(f) {
 		return "card", "the name, in a card"
 	}
-	if i := ends(list, secretNames); i != "" && ends(list, notSecret) == "" && textual(f) {
+	if i := ends(list, secretNames); i != "" && ends(list, notSecret) == "" && textual(f) && !f.Listed {
 		return "secret", "the name says " + i
 	}
 	if i := ends(list, personNames); i != "" && !slices.Contains(f.Types, "boolean") {

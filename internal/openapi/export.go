@@ -36,6 +36,7 @@ type Field struct {
 	Format    string
 	PII       string // handling by x-twilio.pii: standard or sensitive
 	WriteOnly bool
+	Listed    bool // its values are listed (enum, const)
 	Request   bool
 }
 
@@ -265,7 +266,7 @@ func (x *export) finish(list []Operation, units []*unit, prefixes []string) (*Re
 	r.Marks = slices.Compact(r.Marks)
 	x.collect(r, units, comps)
 	var err error
-	r.Contract, err = pretty(x.assemble(list, units, comps, order, paths))
+	r.Contract, err = Pretty(x.assemble(list, units, comps, order, paths))
 	return r, err
 }
 

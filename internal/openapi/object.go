@@ -158,6 +158,7 @@ func (x *export) mark(u *unit, f Field, v node) Mark {
 	f.WriteOnly = v.get("writeOnly").isTrue() || resolved.get("writeOnly").isTrue()
 	f.PII = orElse(v.at("x-twilio", "pii", "handling").text(), resolved.at("x-twilio", "pii", "handling").text())
 	f.Types = x.typesOf(resolved, 0)
+	f.Listed = resolved.get("enum").ok() || resolved.get("const").ok()
 	m := x.hooks.Mark(f)
 	if m.Data != "" || m.ID || m.URL {
 		u.marks = append(u.marks, Marked{Where: u.name + "." + f.Name, Data: m.Data, ID: m.ID, URL: m.URL, Why: m.Why})

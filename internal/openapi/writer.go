@@ -96,8 +96,8 @@ func (w *writer) notes(own node, mark Mark, name string) {
 // lineWidth is how long a line of the contract may be before a value is broken up.
 const lineWidth = 140
 
-// pretty writes JSON for people: what fits stands on one line.
-func pretty(compact []byte) ([]byte, error) {
+// Pretty writes JSON for people: what fits stands on one line.
+func Pretty(compact []byte) ([]byte, error) {
 	var t tape.Tape
 	if err := t.Parse(compact, limits()); err != nil {
 		return nil, err

@@ -2,7 +2,9 @@ package provider
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -165,6 +167,10 @@ func Parse(id string, packText, contractText []byte) (*Pack, error) {
 	if pack.contract, err = contract.Load(id+"/"+contractFile, contractText); err != nil {
 		return nil, fmt.Errorf("load provider %s: %w", id, err)
 	}
+	h := sha256.New()
+	h.Write(packText)
+	h.Write(contractText)
+	pack.digest = hex.EncodeToString(h.Sum(nil))
 	if faults := pack.Validate(); len(faults) > 0 {
 		return nil, fmt.Errorf("load provider %s: %w", id, errors.Join(faults...))
 	}

@@ -63,7 +63,12 @@ type property struct {
 // properties are the rows of a comparison, in their order.
 func properties() []property {
 	return []property{
-		{"functions", func(p *Pack) Cell { return published(strings.Join(p.Functions, ", ")) }},
+		{"functions", func(p *Pack) Cell {
+			if len(p.Functions) == 0 {
+				return notPublished()
+			}
+			return published(strings.Join(p.Functions, ", "))
+		}},
 		{"passes", surfaceCell},
 		{"modes", modesCell},
 		{"data format", func(p *Pack) Cell { return published(p.Format) }},

@@ -73,6 +73,7 @@ type Pack struct {
 	Imported *Imported `json:"imported,omitempty"`
 
 	contract *contract.Document
+	digest   string
 }
 
 // Server is one API host of a provider.
@@ -257,6 +258,9 @@ type Imported struct {
 	Version string `json:"version"` // of the API, as the description says
 	On      string `json:"on"`      // the day of the import
 }
+
+// Digest is the SHA-256 of the pack's two files, in hex; empty for a pack that was not parsed.
+func (p *Pack) Digest() string { return p.digest }
 
 // Contract is the provider's contract.
 func (p *Pack) Contract() *contract.Document { return p.contract }

@@ -160,7 +160,9 @@ func (p *page) operations(ops []OperationLine) {
 		}
 		p.line("  " + name)
 		p.entry(4, 0, "", op.Method+" "+op.Path)
-		p.entry(4, 0, "", op.Summary+".")
+		if op.Summary != "" {
+			p.entry(4, 0, "", strings.TrimSuffix(op.Summary, ".")+".")
+		}
 		if op.Legacy != "" {
 			p.entry(4, 10, "legacy", op.Legacy)
 		}
