@@ -83,7 +83,15 @@ func formatOf(contract []byte) string {
 }
 
 // patternFault says why a pattern cannot be held.
-func patternFault(pattern string) error { return schema.CheckPattern(pattern) }
+func patternFault(pattern string) error {
+	if len(pattern) > maxPattern {
+		return fmt.Errorf("it is longer than %d bytes", maxPattern)
+	}
+	return schema.CheckPattern(pattern)
+}
+
+// maxPattern is the longest pattern of a contract, in bytes.
+const maxPattern = 512
 
 func sortedKeys[K int | string, V any](table map[K]V) []K {
 	keys := make([]K, 0, len(table))

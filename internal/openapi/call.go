@@ -245,6 +245,8 @@ func (x *export) parameter(u *unit, n node) (p parameter, ok bool) {
 		}
 	case p.in != "path" && p.in != "query" && p.in != "header":
 		leaveOut("the parameter %q travels in %s, which the gate does not send", short(p.name), n.get("in").shown())
+	case p.in == "query" && strings.HasSuffix(n.get("style").text(), "Delimited"):
+		leaveOut("the parameter %q is a list in the style %s", short(p.name), n.get("style").text())
 	case n.get("content").ok():
 		leaveOut("the parameter %q is written as %s inside of one value", short(p.name), inWords(keys(n.get("content"))))
 	default:

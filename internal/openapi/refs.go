@@ -70,9 +70,12 @@ func (d *Document) target(from node, r string) (node, error) {
 	return node{f, i}, nil
 }
 
-func short(s string) string {
-	if len(s) > 200 {
-		return s[:200] + "…"
+func short(s string) string { return clip(s, 200) }
+
+// clip cuts a text of somebody else's to a length that fits into a line.
+func clip(s string, limit int) string {
+	if len(s) > limit {
+		return strings.ToValidUTF8(s[:limit], "") + "…"
 	}
 	return s
 }

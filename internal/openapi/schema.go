@@ -308,10 +308,10 @@ func (x *export) pattern(u *unit, v node) {
 	if x.hooks.Pattern != nil {
 		if err := x.hooks.Pattern(v.text()); err != nil {
 			if slices.Contains(x.hooks.Loose, v.pointer()) {
-				u.note(v, "it is given up, as told; the value is not held to it", "the pattern %s cannot be held: %v", v.shown(), err)
+				u.note(v, "it is given up, as told; the value is not held to it", "the pattern %q cannot be held: %v", clip(v.text(), 60), err)
 				return
 			}
-			u.refuse(v, "the pattern %s cannot be held: %v", v.shown(), err)
+			u.refuse(v, "the pattern %q cannot be held: %v", clip(v.text(), 60), err)
 			return
 		}
 	}
