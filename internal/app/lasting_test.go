@@ -202,7 +202,7 @@ func TestScriptHoldsNoRule(t *testing.T) {
 		Fixed: []site.Fixed{{Value: "CANARY-fixed"}}}}
 	other := connection("shop", "back", "CANARY_REF")
 	other.BackendAll = true
-	script, err := quiet(t).script(&site.Site{Name: "shop", Connections: map[string]*site.Connection{"payments": c, "back": other}})
+	script, err := script(&site.Site{Name: "shop", Connections: map[string]*site.Connection{"payments": c, "back": other}}, provider.Builtin())
 	if err != nil {
 		t.Fatal(err)
 	}
