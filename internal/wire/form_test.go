@@ -27,6 +27,13 @@ const orderSchema = `{"type":"object","required":["amount"],"properties":{
 
 func schemaOf(t testing.TB, text string) schema.Shape {
 	t.Helper()
+	p, id := program(t, text)
+	return p.Shape(id)
+}
+
+// program compiles one schema.
+func program(t testing.TB, text string) (*schema.Program, schema.ID) {
+	t.Helper()
 	var doc tape.Tape
 	if err := doc.Parse([]byte(text), tape.Limits{}); err != nil {
 		t.Fatal(err)
@@ -40,7 +47,7 @@ func schemaOf(t testing.TB, text string) schema.Shape {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.Shape(id)
+	return p, id
 }
 
 func readForm(r *Reader, t *tape.Tape, body string, style Style, s schema.Shape) error {
@@ -216,19 +223,4 @@ func manyPlaces() string {
 		b.WriteString("=1&")
 	}
 	return b.String()
-}
-
-func BenchmarkForm(b *testing.B) {
-	s := schemaOf(b, orderSchema)
-	body := []byte("amount=500&currency=eur&confirm=true&description=Order+17&metadata[order]=17&metadata[shop]=a&types[]=card&types[]=ideal&lines[0][quantity]=2&lines[0][price][unit]=700&off_session=one_off")
-	var r Reader
-	var t tape.Tape
-	var build tape.Builder
-	b.ReportAllocs()
-	for b.Loop() {
-		build.Start(&t, tape.Limits{})
-		if err := r.Form(&build, body, Brackets, s); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

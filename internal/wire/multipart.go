@@ -116,7 +116,7 @@ func (r *Reader) Multipart(b *tape.Builder, body []byte, boundary string, m *Mul
 	for {
 		next, more, fault := p.next()
 		if fault != "" {
-			return nil, problem.New(r.code, "part %d of the body %s", p.count, fault).WithHint("write it as RFC 7578 says")
+			return nil, problem.New(r.code, "%s %s", p.where(), fault).WithHint("write it as RFC 7578 says")
 		}
 		if !more {
 			break
@@ -208,6 +208,8 @@ func (f Field) refuses(p *part, s view) string {
 		return "has a Content-Type that is none"
 	case f.File && f.Max > 0 && len(p.content) > f.Max:
 		return fmt.Sprintf("has %d bytes; at most %d may be sent", len(p.content), f.Max)
+	case f.File && !typeListed(f.Types, media) && media == "":
+		return "has no Content-Type; it may have " + strings.Join(f.Types, ", ")
 	case f.File && !typeListed(f.Types, media):
 		return "has the Content-Type " + tape.ShowName(media) + "; it may have " + strings.Join(f.Types, ", ")
 	case f.File:

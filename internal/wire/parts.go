@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -14,6 +15,13 @@ type partReader struct {
 	line  []byte // -- and the boundary
 	count int    // parts begun
 	begun bool
+}
+
+func (r *partReader) where() string {
+	if r.count == 0 {
+		return "the multipart body"
+	}
+	return "part " + strconv.Itoa(r.count) + " of the body"
 }
 
 // next gives the next part; more is false behind the last. fault says in words what is wrong.
