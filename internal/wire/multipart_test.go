@@ -222,6 +222,7 @@ func TestWriteMultipartRefuses(t *testing.T) {
 	}{
 		"no base64":                {`{"file":"?"}`, nil},
 		"loose base64":             {`{"file":"YR=="}`, nil},
+		"base64 in lines":          {`{"file":"YQ\n=="}`, nil},
 		"a number as a file":       {`{"file":5}`, nil},
 		"too large":                {`{"file":"` + base64.StdEncoding.EncodeToString(make([]byte, 1001)) + `"}`, nil},
 		"another type":             {`{"file":"YQ=="}`, []File{{Field: "file", Type: "text/html"}}},

@@ -168,14 +168,14 @@ func (p *partWriter) text(name string, node int, s view) {
 	switch {
 	case kind == tape.Null || kind >= tape.Array:
 		p.w.misfit(node, "null or a structure", "a plain value")
+	case p.field.Style == Repeat && s.may(schema.Array) && (p.field.File || !isWhole(s, text)):
+		p.w.misfit(node, "a plain value, which would be read as an array of one", "an array")
 	case p.field.File && kind != tape.String:
 		p.w.misfit(node, "a value that is no text", "the file's bytes in base64")
 	case p.field.File:
 		p.file(name, node, text)
 	case bytes.IndexByte(text, 0) >= 0:
 		p.w.misfit(node, "a NUL character", "text without NUL")
-	case p.field.Style == Repeat && s.may(schema.Array) && !isWhole(s, text):
-		p.w.misfit(node, "a plain value, which would be read as an array of one", "an array")
 	default:
 		p.add(name, "", text)
 	}
@@ -194,7 +194,7 @@ func (p *partWriter) file(name string, node int, text []byte) {
 	}
 	p.index++
 	switch in := (part{isFile: true, filename: file.Name, media: file.Type, content: content}); {
-	case err != nil:
+	case err != nil || bytes.ContainsAny(text, "\r\n"):
 		p.w.misfit(node, "text that is not base64", "the file's bytes in base64 (RFC 4648 §4)")
 	case p.field.refuses(&in, view{}) != "" || !filename(file.Name) || !headerLine(file.Type):
 		p.w.misfit(node, "a file that "+p.field.refuses(&in, view{}), "a file that the contract takes")

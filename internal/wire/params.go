@@ -44,6 +44,9 @@ func NewParams(list []Param) (*Params, error) {
 			}
 			continue
 		}
+		if p.Style == Brackets && strings.ContainsAny(p.Wire, "[]") {
+			return nil, fmt.Errorf("the parameter %s has brackets in its name, which style deepObject reads as a structure", p.Name)
+		}
 		if err := ps.add(p.Wire, target{param: i}); err != nil {
 			return nil, err
 		}

@@ -275,6 +275,7 @@ func TestQueryOfManyParameters(t *testing.T) {
 	}
 	for name, list := range map[string][]Param{
 		"two of one name":     {param("a", Repeat, colour), param("a", Repeat, listOfText), param("a", Commas, listOfText)},
+		"brackets in a name":  {param("a[]", Brackets, colour)},
 		"a member and a name": {param("R", Repeat, listOfText), param("a", Repeat, colour)},
 		"two that take any":   {param("a", Repeat, `{"type":"object","additionalProperties":{}}`), param("b", Repeat, `{"type":"object","additionalProperties":{}}`)},
 	} {

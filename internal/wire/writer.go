@@ -132,6 +132,8 @@ func (w *Writer) query(node int, p *Param) {
 		}
 	case p.Style == Repeat && n.Kind == tape.Object && v.structured():
 		w.spread(node, v)
+	case p.Style == Repeat && v.structured():
+		w.misfit(node, "a value that is no object", "an object: its members stand under their own names")
 	case p.Style == Brackets || p.Style == Repeat:
 		w.value(node, v)
 	default:
@@ -150,6 +152,10 @@ func (w *Writer) spread(node int, s view) {
 		name := w.t.Key(m.node)
 		if len(name) == 0 || bytes.IndexByte(name, 0) >= 0 {
 			w.misfit(m.node, "a name that is empty or has a NUL character", "a name that a query can carry")
+			continue
+		}
+		if !m.kid.Known() {
+			w.misfit(m.node, "a name that would be read as another parameter", "one of the parameter's own names")
 			continue
 		}
 		w.key = append(w.key[:0], name...)
