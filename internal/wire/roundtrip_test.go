@@ -151,19 +151,21 @@ func multipartCarrier(m *Multipart) carrier {
 	}
 }
 
-func xmlCarrier(s schema.Shape) carrier {
+func xmlCarrier(s schema.Shape) carrier { return xmlCarrierOf("root", s) }
+
+func xmlCarrierOf(root string, s schema.Shape) carrier {
 	var r Reader
 	var w Writer
 	return carrier{
 		write: func(v *tape.Tape) (string, error) {
-			out, err := w.XML(nil, v, 0, "root", s)
+			out, err := w.XML(nil, v, 0, root, s)
 			return string(out), err
 		},
-		misfits: func(v *tape.Tape) []Misfit { return w.XMLMisfits(v, 0, "root", s) },
+		misfits: func(v *tape.Tape) []Misfit { return w.XMLMisfits(v, 0, root, s) },
 		read: func(into *tape.Tape, text string) error {
 			var b tape.Builder
 			b.Start(into, tape.Limits{})
-			if err := r.XML(&b, []byte(text), "root", s); err != nil {
+			if err := r.XML(&b, []byte(text), root, s); err != nil {
 				return err
 			}
 			return b.Done()
