@@ -205,7 +205,7 @@ func (b *Bench) Log() []byte { return b.log }
 
 // Request does what a form costs: read, check against the closed world, classify.
 func (b *Bench) Request(form []byte) error {
-	if err := b.read(form); err != nil {
+	if err := b.Read(form); err != nil {
 		return err
 	}
 	m := b.Program.Get()
@@ -228,13 +228,14 @@ func (b *Bench) Sent(form []byte) error {
 
 // Value is a form as a tree, for the validators that want one.
 func (b *Bench) Value(form []byte) (any, error) {
-	if err := b.read(form); err != nil {
+	if err := b.Read(form); err != nil {
 		return nil, err
 	}
 	return b.tape.Value(0), nil
 }
 
-func (b *Bench) read(form []byte) error {
+// Read only reads the form.
+func (b *Bench) Read(form []byte) error {
 	var into tape.Builder
 	into.Start(&b.tape, tape.Limits{})
 	if err := b.reader.Form(&into, form, wire.Brackets, b.shape); err != nil {

@@ -1,5 +1,7 @@
 package schema
 
+import "sallyport/internal/tape"
+
 // Lens is what a caller sees at one place: all of it, or some members. nil sees nothing.
 // A lens is built once and is then read only.
 type Lens struct {
@@ -7,7 +9,18 @@ type Lens struct {
 	Secrets bool // and that too
 	Kids    map[string]*Lens
 	Every   *Lens // each element of an array
+
+	few []fewKid // Kids once more where they are few, for quick looking up
 }
+
+type fewKid struct {
+	hash uint32
+	name string
+	lens *Lens
+}
+
+// fewKids is how many names are found faster one after the other than in a map.
+const fewKids = 12
 
 var (
 	everything = &Lens{All: true, Secrets: true}
@@ -33,6 +46,26 @@ func (l *Lens) Child(name []byte, secret bool) *Lens {
 	}
 	if kid, ok := l.Kids[string(name)]; ok {
 		return kid
+	}
+	switch {
+	case !l.All || secret && !l.Secrets:
+		return nil
+	case l.Secrets:
+		return everything
+	}
+	return allPublic
+}
+
+// child is Child for a member on a tape.
+func (l *Lens) child(t *tape.Tape, i uint32, secret bool) *Lens {
+	if l == nil || len(l.Kids) > 0 && len(l.few) != len(l.Kids) {
+		return l.Child(t.Key(int(i)), secret)
+	}
+	hash := t.Nodes[i].Hash
+	for k := range l.few {
+		if l.few[k].hash == hash && l.few[k].name == string(t.Key(int(i))) {
+			return l.few[k].lens
+		}
 	}
 	switch {
 	case !l.All || secret && !l.Secrets:
@@ -79,8 +112,12 @@ func (l *Lens) Grow(name string, every bool) *Lens {
 // Spread hands All and Secrets down to what is named below, so that naming a field and a
 // secret inside it gives both. Call it once on the root of a finished lens.
 func (l *Lens) Spread() {
-	for _, kid := range l.Kids {
+	l.few = l.few[:0]
+	for name, kid := range l.Kids {
 		kid.inherit(l)
+		if len(l.Kids) <= fewKids {
+			l.few = append(l.few, fewKid{tape.Hash(name), name, kid})
+		}
 	}
 	if l.Every != nil {
 		l.Every.inherit(l)

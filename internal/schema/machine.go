@@ -41,6 +41,7 @@ type Machine struct {
 	explained bool
 	buf       []byte // states saved by scopes of known members
 	text      []byte
+	odd       []uint32 // see oddities
 	strange   []string // unknown places of the last reduced value; see unknown
 }
 
@@ -76,6 +77,9 @@ func (m *Machine) Put() {
 	}
 	if cap(m.journal) > keepNodes {
 		m.journal = nil
+	}
+	if cap(m.odd) > keepNodes {
+		m.odd = nil
 	}
 	m.memo.shrink()
 	m.t, m.nodes = nil, nil

@@ -89,7 +89,7 @@ func (m *Machine) redactMembers(dst []byte, i uint32, nd *tape.Node) []byte {
 	for k := i + 1; k < nd.Next; k = m.nodes[k].Next {
 		isKnown := m.state[k]&known != 0
 		name := m.t.Key(int(k))
-		odd := !isKnown && (!pathName(string(name)) || tape.ShowName(string(name))[0] != '"')
+		odd := !isKnown && !plainName(name)
 		if odd && nameless {
 			continue // one of them stands for all
 		}

@@ -8,7 +8,7 @@ import "sallyport/internal/tape"
 // in the order of the tape. Nothing is appended where nothing is seen. It is for Valid
 // verdicts, and for Invalid ones after Explain.
 func (m *Machine) AppendReduced(dst []byte, lens *Lens) ([]byte, Tally) {
-	w := reducer{m: m, t: m.t, dst: dst}
+	w := reducer{m: m, t: m.t, dst: dst, odd: m.oddities()}
 	if w.shows(m.at, lens) {
 		w.value(m.at, lens)
 	} else {
@@ -20,8 +20,21 @@ func (m *Machine) AppendReduced(dst []byte, lens *Lens) ([]byte, Tally) {
 	return w.dst, w.tally
 }
 
-// reducer writes one value.
+// oddities lists the nodes that are not plainly known, in order: everything between them
+// needs no second look.
+func (m *Machine) oddities() []uint32 {
+	m.odd = m.odd[:0]
+	for i, end := m.at, m.nodes[m.at].Next; i < end; i++ {
+		if m.state[i] != known {
+			m.odd = append(m.odd, i)
+		}
+	}
+	return m.odd
+}
+
+// reducer writes one value. It goes through the tape in order.
 type reducer struct {
+	odd   []uint32 // oddities that are still to come
 	m     *Machine
 	t     *tape.Tape
 	dst   []byte
@@ -65,15 +78,20 @@ func (w *reducer) whole(i uint32) {
 	w.dst = append(w.dst, w.t.Src[from:to]...)
 }
 
+// even reports whether a value and everything in it is plainly known.
+func (w *reducer) even(i, next uint32) bool {
+	for len(w.odd) > 0 && w.odd[0] < i {
+		w.odd = w.odd[1:]
+	}
+	return len(w.odd) == 0 || w.odd[0] >= next
+}
+
 // clean reports whether everything in a value is known and seen.
 func (w *reducer) clean(i uint32, nd *tape.Node, lens *Lens) bool {
 	if nd.Kind < tape.Array {
 		return true
 	}
-	if !lens.All || len(lens.Kids) > 0 || lens.Every != nil {
-		return false
-	}
-	if !w.m.allBelow(i) {
+	if !lens.All || len(lens.Kids) > 0 || lens.Every != nil || !w.even(i, nd.Next) {
 		return false
 	}
 	if lens.Secrets || len(w.m.marks) == 0 {
@@ -91,18 +109,19 @@ func (w *reducer) clean(i uint32, nd *tape.Node, lens *Lens) bool {
 // whole are copied in one piece, with what stands between them.
 func (w *reducer) object(i uint32, nd *tape.Node, lens *Lens) {
 	w.dst = append(w.dst, '{')
-	wrote, from, to := false, -1, 0
+	wrote, from, last := false, -1, uint32(0)
 	flush := func() {
 		if from >= 0 {
 			w.comma(&wrote)
+			_, to := w.t.Span(int(last))
 			w.dst = append(w.dst, w.t.Src[from:to]...)
 			from = -1
 		}
 	}
 	every := w.t.Raw && lens.clear()
 	for k := i + 1; k < nd.Next; k = w.t.Nodes[k].Next {
-		if every && from >= 0 && w.m.state[k] == known && w.m.allBelow(k) {
-			_, to = w.t.Span(int(k))
+		if every && from >= 0 && w.even(k, w.t.Nodes[k].Next) {
+			last = k
 			continue
 		}
 		kid := w.member(k, lens)
@@ -116,7 +135,7 @@ func (w *reducer) object(i uint32, nd *tape.Node, lens *Lens) {
 				from = off
 			}
 			if from >= 0 {
-				_, to = w.t.Span(int(k))
+				last = k
 				continue
 			}
 		}
@@ -142,7 +161,7 @@ func (w *reducer) member(k uint32, lens *Lens) *Lens {
 		w.tally.Dropped++
 		return nil
 	}
-	kid := lens.Child(w.t.Key(int(k)), w.m.hides(k))
+	kid := lens.child(w.t, k, w.m.hides(k))
 	switch {
 	case kid == nil:
 		w.tally.Reduced++
