@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3"
@@ -28,6 +29,8 @@ type autoCertificates struct {
 	magic  *certmagic.Config
 	issuer *issuer
 
+	storage *autoStorage
+
 	mu      sync.Mutex
 	hosts   map[string]bool
 	running context.Context // nil before Run
@@ -39,7 +42,8 @@ func newAuto(c Config, hosts []string) (*autoCertificates, error) {
 		return nil, errors.New("open listener: tls.auto needs a client and a folder")
 	}
 	a := &autoCertificates{config: c, hosts: map[string]bool{}}
-	storage := &certmagic.FileStorage{Path: c.TLS.Auto.Storage}
+	storage := &autoStorage{FileStorage: &certmagic.FileStorage{Path: c.TLS.Auto.Storage}}
+	a.storage = storage
 	a.issuer = newIssuer(c, storage, a.allowed)
 	a.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return a.magic, nil },
@@ -165,4 +169,9 @@ func (a *autoCertificates) Close() {
 		cancel()
 	}
 	a.cache.Stop()
+	a.storage.close(writingTime)
 }
+
+// writingTime is how long Close waits for a certificate that is being fetched: its
+// requests end with Run's context, what was issued is written in no time.
+const writingTime = 5 * time.Second
