@@ -2,10 +2,12 @@ package importer
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"sallyport/internal/openapi"
 	"sallyport/internal/provider"
@@ -84,14 +86,13 @@ func formatOf(contract []byte) string {
 
 // patternFault says why a pattern cannot be held.
 func patternFault(pattern string) error {
-	if len(pattern) > maxPattern {
-		return fmt.Errorf("it is longer than %d bytes", maxPattern)
+	err := schema.CheckPattern(pattern)
+	var fault *schema.PatternError
+	if errors.As(err, &fault) {
+		return fmt.Errorf("character %d: %s", utf8.RuneCountInString(fault.Pattern[:fault.Offset])+1, fault.What)
 	}
-	return schema.CheckPattern(pattern)
+	return err
 }
-
-// maxPattern is the longest pattern of a contract, in bytes.
-const maxPattern = 512
 
 func sortedKeys[K int | string, V any](table map[K]V) []K {
 	keys := make([]K, 0, len(table))

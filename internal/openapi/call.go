@@ -8,11 +8,30 @@ import (
 	"strings"
 )
 
-// The media types that a contract speaks.
+// The media types that a contract speaks, apart from their relatives.
 const (
-	jsonType = "application/json"
-	formType = "application/x-www-form-urlencoded"
+	jsonType      = "application/json"
+	formType      = "application/x-www-form-urlencoded"
+	multipartType = "multipart/form-data"
+	xmlType       = "application/xml"
 )
+
+// family gives the one of them that a media type is written as, or "".
+func family(media string) string {
+	switch {
+	case media == jsonType || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"):
+		return jsonType
+	case isXML(media):
+		return xmlType
+	case media == formType || media == multipartType:
+		return media
+	}
+	return ""
+}
+
+func isXML(media string) bool {
+	return media == xmlType || media == "text/xml" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+xml")
+}
 
 // operation writes one operation.
 func (x *export) operation(o Operation) *unit {
@@ -70,7 +89,7 @@ func (x *export) requestBody(u *unit, o Operation) *requestBody {
 			u.note(n, "the operation takes no body", "a body of a %s in %s", o.Method, inWords(keys(content)))
 			return nil
 		}
-		u.refuse(content, "the body is %s; the gate sends JSON and forms", inWords(keys(content)))
+		u.refuse(content, "the body is %s; the gate sends JSON, forms, multipart and XML", inWords(keys(content)))
 		return nil
 	}
 	b := &requestBody{media: media, schema: at.get("schema"), content: at, required: n.get("required").isTrue()}
@@ -80,7 +99,7 @@ func (x *export) requestBody(u *unit, o Operation) *requestBody {
 	}
 	if names, ok := x.bodyNames(b.schema, 0); ok {
 		b.names = names
-	} else if media == formType || o.Method == "GET" {
+	} else if media == formType || media == multipartType || o.Method == "GET" {
 		u.soft = append(u.soft, quiet(u, b.schema)...)
 		return nil
 	}
@@ -100,24 +119,25 @@ func quiet(u *unit, n node) []Finding {
 	return []Finding{finding(n, "a form without named fields", "the operation takes no body")}
 }
 
-// pick gives the media type and its object that a contract can hold: JSON before forms.
+// pick gives the media type and its object that a contract can hold: JSON, a form, multipart, XML, in
+// this order. A body that may be anything is JSON.
 func pick(content node) (string, node) {
-	var form, wild node
+	found := map[string]node{}
+	names := map[string]string{}
 	for name, at := range content.members() {
-		switch plain := plainMedia(name); {
-		case plain == jsonType:
-			return jsonType, at
-		case plain == formType:
-			form = at
-		case plain == "*/*" || plain == "application/*":
-			wild = at
+		plain := plainMedia(name)
+		f := family(plain)
+		if plain == "*/*" || plain == "application/*" {
+			f, plain = "*/*", jsonType
+		}
+		if _, known := found[f]; f != "" && (!known || plain == jsonType || plain == xmlType) {
+			found[f], names[f] = at, plain
 		}
 	}
-	switch {
-	case form.ok():
-		return formType, form
-	case wild.ok():
-		return jsonType, wild
+	for _, f := range []string{jsonType, formType, multipartType, xmlType, "*/*"} {
+		if at, ok := found[f]; ok {
+			return names[f], at
+		}
 	}
 	return "", node{}
 }
@@ -168,6 +188,9 @@ func (x *export) writeBody(u *unit, b *requestBody) {
 	if b.media == formType && !b.brackets {
 		u.w.member("x-sallyport-form", "repeat")
 	}
+	if encoding := b.content.get("encoding"); b.media == multipartType && encoding.isObject() {
+		x.encoding(u, encoding)
+	}
 	u.w.key("schema")
 	if b.schema.ok() {
 		x.schema(u, b.schema, place{use: inRequest, parent: u.name})
@@ -176,6 +199,24 @@ func (x *export) writeBody(u *unit, b *requestBody) {
 	}
 	u.w.close('}')
 	u.w.close('}')
+	u.w.close('}')
+}
+
+// encoding writes how the fields of a multipart body are written.
+func (x *export) encoding(u *unit, encoding node) {
+	u.w.key("encoding")
+	u.w.open('{')
+	for name, e := range encoding.members() {
+		u.w.key(name)
+		u.w.open('{')
+		for _, key := range []string{"contentType", "style", "explode"} {
+			if v := e.get(key); v.ok() {
+				u.w.key(key)
+				u.w.raw(v.json())
+			}
+		}
+		u.w.close('}')
+	}
 	u.w.close('}')
 }
 
@@ -243,12 +284,10 @@ func (x *export) parameter(u *unit, n node) (p parameter, ok bool) {
 		if !slices.Contains(gateHeaders[:3], textproto.CanonicalMIMEHeaderKey(p.name)) {
 			u.note(n, "the parameter is left out", "the header %s is the gate's own", short(p.name))
 		}
-	case p.in != "path" && p.in != "query" && p.in != "header":
+	case p.in != "path" && p.in != "query" && p.in != "header" && p.in != "cookie":
 		leaveOut("the parameter %q travels in %s, which the gate does not send", short(p.name), n.get("in").shown())
-	case p.in == "query" && strings.HasSuffix(n.get("style").text(), "Delimited"):
-		leaveOut("the parameter %q is a list in the style %s", short(p.name), n.get("style").text())
-	case n.get("content").ok():
-		leaveOut("the parameter %q is written as %s inside of one value", short(p.name), inWords(keys(n.get("content"))))
+	case n.get("content").ok() && (n.get("content").count() != 1 || family(plainMedia(keys(n.get("content"))[0])) != jsonType):
+		leaveOut("the parameter %q is written as %s", short(p.name), orElse(inWords(keys(n.get("content"))), "nothing"))
 	default:
 		return p, true
 	}
@@ -314,7 +353,10 @@ func nameAll(list []parameter, body *requestBody) {
 }
 
 func (x *export) writeParameter(u *unit, p parameter) {
-	schema := p.n.get("schema")
+	schema, media := p.n.get("schema"), ""
+	for name, at := range p.n.get("content").members() {
+		schema, media = at.get("schema"), plainMedia(name)
+	}
 	mark := Mark{}
 	if p.n.ok() {
 		target := schema
@@ -329,44 +371,61 @@ func (x *export) writeParameter(u *unit, p parameter) {
 	u.w.flag("required", p.in == "path" || p.n.get("required").isTrue())
 	u.w.member("description", words(p.n.get("description").text(), 160))
 	u.w.flag("deprecated", p.n.get("deprecated").isTrue())
-	x.style(u, p, schema)
+	if !p.n.get("content").ok() {
+		x.style(u, p)
+	}
 	u.w.notes(p.n.get("x-sallyport"), mark, p.wire)
+	if media != "" {
+		u.w.key("content")
+		u.w.open('{')
+		u.w.key(media)
+		u.w.open('{')
+	}
 	u.w.key("schema")
 	switch {
 	case schema.ok():
 		x.schema(u, schema, place{use: inRequest, parent: u.name})
+	case media != "":
+		u.w.raw([]byte("{}"))
 	case p.n.ok():
 		u.note(p.n, "it is any text", "the parameter %q has no schema", short(p.name))
 		fallthrough
 	default:
 		u.w.raw([]byte(`{"type":"string"}`))
 	}
+	if media != "" {
+		u.w.close('}')
+		u.w.close('}')
+	}
 	u.w.close('}')
 }
 
-// style writes how a list or an object stands in a query.
-func (x *export) style(u *unit, p parameter, schema node) {
-	style, explode := p.n.get("style").text(), p.n.get("explode")
-	if p.in != "query" {
-		if style != "" && style != "simple" {
-			u.note(p.n, "it is written as a plain value", "the style %s in %s", p.n.get("style").shown(), p.in)
-		}
-		return
+// styles are those of each place, the one that holds where nothing is said first.
+func styles(in string) []string {
+	switch in {
+	case "query":
+		return []string{"form", "deepObject", "spaceDelimited", "pipeDelimited"}
+	case "path":
+		return []string{"simple", "label", "matrix"}
+	case "cookie":
+		return []string{"form"}
 	}
-	switch style {
-	case "deepObject":
-		u.w.member("style", "deepObject")
-	case "", "form":
-		if explode.ok() && !explode.isTrue() {
-			u.w.key("explode")
-			u.w.raw([]byte("false"))
-		}
-	case "spaceDelimited", "pipeDelimited":
-		u.w.member("style", style)
+	return []string{"simple"}
+}
+
+// style writes how a list or an object stands in its place.
+func (x *export) style(u *unit, p parameter) {
+	style, known := p.n.get("style"), styles(p.in)
+	switch {
+	case style.ok() && !slices.Contains(known, style.text()):
+		u.note(p.n, "it is written as "+known[0], "the style %s in %s", style.shown(), p.in)
+	case style.text() != known[0]:
+		u.w.member("style", style.text())
+	}
+	explode := p.n.get("explode")
+	if explode.ok() && explode.isTrue() != (known[0] == "form" && (!style.ok() || style.text() == "form") || style.text() == "deepObject") {
 		u.w.key("explode")
-		u.w.raw([]byte("false"))
-	default:
-		u.note(p.n, "it is read as form", "the style %s in query", p.n.get("style").shown())
+		u.w.raw(explode.json())
 	}
 }
 
@@ -455,24 +514,35 @@ func (x *export) response(u *unit, status string, n node) {
 		u.w.close('}')
 		u.w.close('}')
 	case success:
-		u.refuse(content, "the answer is %s; the gate checks JSON", inWords(keys(content)))
+		u.refuse(content, "the answer is %s; the gate checks JSON and XML", inWords(keys(content)))
 	default:
 		u.note(content, "that answer passes without its body", "the error is %s", inWords(keys(content)))
 	}
 	u.w.close('}')
 }
 
-// answerMedia picks the JSON among the media types of an answer.
+// answerMedia picks the JSON among the media types of an answer, else the XML.
 func answerMedia(content node) (string, node) {
-	var other node
+	var other, xml, wild node
+	otherName, xmlName := "", ""
 	for name, at := range content.members() {
 		plain := plainMedia(name)
 		switch {
 		case plain == jsonType:
 			return jsonType, at
-		case !other.ok() && (strings.HasSuffix(plain, "+json") || plain == "*/*" || plain == "application/*" || plain == "text/json"):
-			other = at
+		case family(plain) == jsonType && !other.ok():
+			other, otherName = at, plain
+		case isXML(plain) && !xml.ok():
+			xml, xmlName = at, plain
+		case !wild.ok() && (plain == "*/*" || plain == "application/*" || plain == "text/json"):
+			wild = at
 		}
 	}
-	return jsonType, other
+	switch {
+	case other.ok():
+		return otherName, other
+	case wild.ok():
+		return jsonType, wild
+	}
+	return xmlName, xml
 }

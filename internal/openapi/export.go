@@ -164,6 +164,19 @@ func (x *export) drain() {
 		u := x.pending[len(x.pending)-1]
 		x.pending = x.pending[:len(x.pending)-1]
 		x.schema(u, u.source, place{use: u.use, parent: u.name})
+		x.rootName(u)
+	}
+}
+
+// rootName keeps the name of an XML element whose schema got another name for its requests.
+func (x *export) rootName(u *unit) {
+	if u.use == inRequest && u.source.isObject() && !u.source.get("xml").ok() && x.d.main.speaksXML() {
+		u.w.out = u.w.out[:len(u.w.out)-1]
+		u.w.key("xml")
+		u.w.open('{')
+		u.w.member("name", nameOf(u.source))
+		u.w.close('}')
+		u.w.close('}')
 	}
 }
 

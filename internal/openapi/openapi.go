@@ -76,6 +76,7 @@ type file struct {
 	legacy bool
 	// anchors are the $anchor and $id of a 2020-12 document, found when first asked for.
 	anchors map[string]int
+	xml     *bool // a media type of XML stands in it; nil: nobody has looked
 	// origin turns a pointer of a converted file into one of the file that was read.
 	origin func(pointer string) string
 }

@@ -120,6 +120,19 @@ func (f *file) collectAnchors() {
 	}
 }
 
+// speaksXML reports whether a body or an answer of the file is XML, so that the names of its
+// elements matter.
+func (f *file) speaksXML() bool {
+	if f.xml == nil {
+		found := false
+		for i := range f.tape.Nodes {
+			found = found || f.tape.Nodes[i].Kind == tape.Object && isXML(string(f.tape.Key(i)))
+		}
+		f.xml = &found
+	}
+	return *f.xml
+}
+
 // load gives a file that from refers to by a relative name.
 func (d *Document) load(from *file, name string) (*file, error) {
 	switch {

@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,8 +27,8 @@ var (
 	numeric    = []string{"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
 	counting   = []string{"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains"}
 	combinable = []string{"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "$ref", "$dynamicRef"}
-	forReaders = []string{"title", "description", "default", "example", "examples", "externalDocs", "xml", "deprecated", "readOnly", "writeOnly", "nullable", "discriminator",
-		"$schema", "$id", "$anchor", "$dynamicAnchor", "$comment", "$defs", "definitions", "$vocabulary", "contentEncoding", "contentMediaType", "contentSchema", "collectionFormat",
+	forReaders = []string{"title", "description", "default", "example", "examples", "externalDocs", "deprecated", "readOnly", "writeOnly", "nullable",
+		"$schema", "$id", "$anchor", "$dynamicAnchor", "$comment", "$defs", "definitions", "$vocabulary", "contentSchema", "collectionFormat",
 		"allowEmptyValue", "enumDescriptions", "enumDeprecated", "annotations", "id"}
 	otherRules = []string{"type", "format", "pattern", "enum", "const", "properties", "required", "uniqueItems", "dependentRequired", "$ref", "$dynamicRef"}
 )
@@ -186,7 +187,7 @@ func (x *export) rules(u *unit, n node, p place, nullable bool) {
 		case key == "type" || key == "properties" || key == "required":
 		case key == "enum":
 			x.enum(u, v, types, nullable)
-		case key == "const":
+		case key == "const" || key == "contentEncoding" || key == "contentMediaType":
 			u.w.key(key)
 			u.w.raw(v.json())
 		case key == "format":
@@ -199,6 +200,13 @@ func (x *export) rules(u *unit, n node, p place, nullable bool) {
 			x.pattern(u, v)
 		case key == "uniqueItems":
 			u.w.flag(key, v.isTrue())
+		case key == "discriminator":
+			x.discriminator(u, n, v, p)
+		case key == "xml":
+			if x.d.main.speaksXML() {
+				u.w.key(key)
+				u.w.raw(v.json())
+			}
 		case key == "dependentRequired":
 			u.w.key(key)
 			u.w.raw(v.json())
@@ -362,6 +370,45 @@ func (x *export) counted(u *unit, key string, v node) {
 	}
 	u.w.key(key)
 	u.w.raw([]byte(text))
+}
+
+// discriminator writes which alternative a member's value tells: it does not decide about a
+// value, but about which faults of it are told.
+func (x *export) discriminator(u *unit, n, v node, p place) {
+	property := v.get("propertyName").text()
+	if property == "" || !n.get("oneOf").ok() && !n.get("anyOf").ok() {
+		return
+	}
+	u.w.key("discriminator")
+	u.w.open('{')
+	u.w.member("propertyName", property)
+	mapping := map[string]string{}
+	for _, key := range []string{"oneOf", "anyOf"} {
+		for part := range n.get(key).items() {
+			if target, ok := x.reference(u, part); ok {
+				mapping[nameOf(target)] = "#/components/schemas/" + x.component(target, p.use).name
+			}
+		}
+	}
+	for value, to := range v.get("mapping").members() {
+		r := to.text()
+		if pointer, known := mapping[r]; known {
+			mapping[value] = pointer
+		} else if target, err := x.d.target(v, r); err == nil {
+			if pointer, known := mapping[nameOf(target)]; known {
+				mapping[value] = pointer
+			}
+		}
+	}
+	if len(mapping) > 0 {
+		u.w.key("mapping")
+		u.w.open('{')
+		for _, value := range slices.Sorted(maps.Keys(mapping)) {
+			u.w.member(value, mapping[value])
+		}
+		u.w.close('}')
+	}
+	u.w.close('}')
 }
 
 func (x *export) list(u *unit, key string, v node, p place) {

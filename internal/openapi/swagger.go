@@ -208,6 +208,14 @@ func (c *swagger) inline(p node) {
 	c.w.open('{')
 	for key, v := range p.members() {
 		switch key {
+		case "type":
+			c.w.key(key)
+			if v.text() == "file" {
+				c.w.str("string")
+				c.w.member("format", "binary")
+			} else {
+				c.w.raw(v.json())
+			}
 		case "name", "in", "required", "description", "collectionFormat", "allowEmptyValue", "x-sallyport", "schema", "deprecated":
 		default:
 			c.w.key(key)
