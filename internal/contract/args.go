@@ -261,7 +261,7 @@ func leaves(out []Path, p Path, t *tape.Tape, i int) []Path {
 	}
 	odd, list := false, make([]int, 0, n.Count)
 	for kid := range kids(t, i) {
-		if pathName(string(t.Key(kid))) {
+		if pathName(t.Key(kid)) {
 			list = append(list, kid)
 		} else {
 			odd = true
@@ -277,13 +277,13 @@ func leaves(out []Path, p Path, t *tape.Tape, i int) []Path {
 	return out
 }
 
-func pathName(s string) bool {
+func pathName[T ~string | ~[]byte](s T) bool {
 	for i := 0; i < len(s); i++ {
 		if !nameByte(s[i]) {
 			return false
 		}
 	}
-	return s != ""
+	return len(s) > 0
 }
 
 func sortedKeys[V any](m map[string]V) []string {

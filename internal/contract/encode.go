@@ -186,7 +186,7 @@ func (e *encoder) body(t *tape.Tape) error {
 		e.out.Body = appendOrdered(make([]byte, 0, len(t.Src)+64), t, 0, shape)
 	case FormType:
 		e.out.ContentType = FormType
-		e.out.Body, err = e.writer.Form(make([]byte, 0, len(t.Src)+64), t, 0, o.form, shape)
+		e.out.Body, err = e.writer.Form(make([]byte, 0, 2*len(t.Src)+64), t, 0, o.form, shape)
 	case MultipartType:
 		var boundary string
 		if e.out.Body, boundary, err = e.writer.Multipart(nil, t, 0, o.parts, e.files); err == nil {

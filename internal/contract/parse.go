@@ -199,7 +199,7 @@ func (p *parse) body(in Input) (*tape.Tape, error) {
 		if err := t.Parse(bytes.Clone(in.Body), bodyLimits); err != nil {
 			return nil, badJSON(err)
 		}
-	} else if err := p.build(t, media, in); err != nil {
+	} else if t, err = p.build(media, in); err != nil {
 		return nil, err
 	}
 	if n := &t.Nodes[0]; n.Kind != tape.Object && !p.op.whole {
@@ -227,30 +227,39 @@ func badJSON(err error) error {
 	return problem.New(code, "the body is not acceptable JSON: %v", err)
 }
 
-// build reads a body that is not JSON.
-func (p *parse) build(t *tape.Tape, media string, in Input) error {
+// build reads a body that is not JSON, in a tape of the pool that has grown already.
+func (p *parse) build(media string, in Input) (*tape.Tape, error) {
+	scratch := tapes.Get().(*tape.Tape)
+	defer func() {
+		scratch.Reset(keepTape)
+		tapes.Put(scratch)
+	}()
 	var b tape.Builder
-	b.Start(t, bodyLimits)
-	shape := p.op.doc.prog.Shape(p.op.bodyID)
-	var err error
-	switch media {
-	case FormType:
-		err = p.reader.Form(&b, in.Body, p.op.form, shape)
-	case MultipartType:
-		var boundary string
-		if boundary, err = wire.Boundary(in.ContentType); err == nil {
-			p.files, err = p.reader.Multipart(&b, in.Body, boundary, p.op.parts)
-		}
-	case XMLType:
-		err = p.reader.XML(&b, in.Body, p.op.xmlRoot, shape)
-	}
-	if err != nil {
-		return err
+	b.Start(scratch, bodyLimits)
+	if err := p.read(&b, media, in); err != nil {
+		return nil, err
 	}
 	if err := b.Done(); err != nil {
-		return refuse(problem.BadBody, "the body cannot be read: %v", err)
+		return nil, refuse(problem.BadBody, "the body cannot be read: %v", err)
 	}
-	return nil
+	t := new(tape.Tape)
+	scratch.Clone(t)
+	return t, nil
+}
+
+func (p *parse) read(b *tape.Builder, media string, in Input) error {
+	shape := p.op.doc.prog.Shape(p.op.bodyID)
+	switch media {
+	case FormType:
+		return p.reader.Form(b, in.Body, p.op.form, shape)
+	case XMLType:
+		return p.reader.XML(b, in.Body, p.op.xmlRoot, shape)
+	}
+	boundary, err := wire.Boundary(in.ContentType)
+	if err == nil {
+		p.files, err = p.reader.Multipart(b, in.Body, boundary, p.op.parts)
+	}
+	return err
 }
 
 // mediaType accepts the types that this operation's body may have; charset may only be

@@ -180,7 +180,8 @@ func sensitiveFields(m *schema.Machine, t *tape.Tape, root string) map[Sensitivi
 		mark Sensitivity // of the container and all around it
 	}
 	var boxes [maxDepth + 1]box
-	depth, out := 0, map[Sensitivity][]string{}
+	var text [128]byte
+	depth, out := 0, make(map[Sensitivity][]string, 3)
 	for i := range t.Nodes {
 		for depth > 0 && i >= int(t.Nodes[boxes[depth-1].node].Next) {
 			depth--
@@ -190,17 +191,20 @@ func sensitiveFields(m *schema.Machine, t *tape.Tape, root string) map[Sensitivi
 			above = boxes[depth-1].mark
 		}
 		n := &t.Nodes[i]
-		data := sensitivity(m.Marks(i))
+		data := Plain
+		if mark := m.Marks(i); mark != 0 {
+			data = sensitivity(mark)
+		}
 		if data != Plain && data != above && n.Kind != tape.Null && len(out[data]) < maxSensitive { // null holds nothing
-			path := root
+			path := append(text[:0], root...)
 			for k := 1; k < depth; k++ {
-				path = childPath(path, t, boxes[k-1].node, boxes[k].node)
+				path = appendStep(path, t, boxes[k-1].node, boxes[k].node)
 			}
 			if depth > 0 {
-				path = childPath(path, t, boxes[depth-1].node, i)
+				path = appendStep(path, t, boxes[depth-1].node, i)
 			}
-			if !slices.Contains(out[data], path) {
-				out[data] = append(out[data], path)
+			if list := out[data]; !slices.Contains(list, string(path)) {
+				out[data] = append(list, string(path))
 			}
 		}
 		if n.Kind >= tape.Array {
@@ -211,17 +215,17 @@ func sensitiveFields(m *schema.Machine, t *tape.Tape, root string) map[Sensitivi
 	return out
 }
 
-// childPath is the path of a member, or of every element.
-func childPath(path string, t *tape.Tape, up, kid int) string {
+// appendStep appends a member, or every element, to a path.
+func appendStep(path []byte, t *tape.Tape, up, kid int) []byte {
 	if t.Nodes[up].Kind == tape.Array {
-		return path + "[]"
+		return append(path, "[]"...)
 	}
-	name := string(t.Key(kid))
-	switch shown := showName(name); {
-	case !pathName(name) || shown[0] != '"':
-		return path + "{" + shown + "}"
-	case path == "":
-		return name
+	name := t.Key(kid)
+	if !pathName(name) || !showable(name) {
+		return append(append(append(path, '{'), showName(string(name))...), '}')
 	}
-	return path + "." + name
+	if len(path) > 0 {
+		path = append(path, '.')
+	}
+	return append(path, name...)
 }

@@ -45,22 +45,25 @@ type strays struct {
 func (w *strays) root(o *Operation) {
 	shape := o.doc.prog.Shape(o.bodyID)
 	for i := range kids(w.tape, 0) {
-		wire := string(w.tape.Key(i))
-		name, listed := o.wires[wire]
-		_, taken := o.byName[wire]
+		wire := w.tape.Key(i)
+		q, listed := o.wire.body[string(wire)]
+		_, taken := o.byName[string(wire)]
 		switch {
-		case listed && o.Params[o.byName[name]].Account != "":
+		case listed && q.Account != "":
 			w.drop = append(w.drop, i)
 			continue
-		case listed:
-		case o.open && !taken && wire != "__proto__":
-			name = wire
-		default:
+		case !listed && (!o.open || taken || string(wire) == "__proto__"):
 			w.drop = append(w.drop, i)
-			w.parse.stranger(nil, wire, o.ParamNames())
+			w.parse.stranger(nil, string(wire), o.ParamNames())
+			continue
+		case w.tape.Nodes[i].Kind < tape.Array:
 			continue
 		}
-		kid, _ := shape.Member(w.tape.Key(i))
+		name := string(wire)
+		if listed {
+			name = q.Name
+		}
+		kid, _ := shape.Member(wire)
 		w.steps = append(w.steps[:0], named(name))
 		w.walk(i, kid)
 	}

@@ -18,7 +18,7 @@ func where(steps []schema.Step) string {
 			b.WriteByte('[')
 			b.WriteString(strconv.Itoa(s.Index))
 			b.WriteByte(']')
-		case !pathName(s.Name) || showName(s.Name)[0] != '"':
+		case !pathName(s.Name) || !showable(s.Name):
 			b.WriteByte('{')
 			b.WriteString(showName(s.Name))
 			b.WriteByte('}')
@@ -43,8 +43,8 @@ func pointer(steps []schema.Step) string {
 			continue
 		}
 		name := s.Name
-		if shown := showName(name); shown[0] != '"' && name != "" {
-			name = "{" + shown + "}"
+		if name != "" && !showable(name) {
+			name = "{" + showName(name) + "}"
 		}
 		b.WriteString(strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1"))
 	}

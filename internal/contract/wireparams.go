@@ -13,8 +13,9 @@ type wireParams struct {
 	query   *wire.Params
 	headers []*wire.Param
 	cookies *wire.Params
-	given   []string      // names in the query that the gate inserts
-	all     []*wire.Param // by index of Params; nil for those of the body
+	given   []string              // names in the query that the gate inserts
+	all     []*wire.Param         // by index of Params; nil for those of the body
+	body    map[string]*Parameter // the body's members by their names on the wire
 }
 
 // pathParam is a parameter and the segment of the path that it stands in.
@@ -38,11 +39,12 @@ func (w *wireParams) bySegment(o *Operation, segment int) *Parameter {
 // prepare makes the tables; the program must be there.
 func (o *Operation) prepare() error {
 	w := &o.wire
-	w.all = make([]*wire.Param, len(o.Params))
+	w.all, w.body = make([]*wire.Param, len(o.Params)), map[string]*Parameter{}
 	var query, cookies []wire.Param
 	for i := range o.Params {
 		q := &o.Params[i]
 		if q.In == InBody {
+			w.body[q.Wire] = q
 			continue
 		}
 		p := wire.Param{Name: q.Name, Wire: q.Wire, Style: q.style, Shape: o.doc.prog.Shape(q.id)}
