@@ -78,7 +78,7 @@ func LoadWith(name string, data []byte, options Options) (*Document, error) {
 	for _, o := range loaded {
 		o.complete()
 	}
-	l.compileAll(d, loaded)
+	l.program(d, loaded, data, options)
 	if len(l.faults) > 0 {
 		return nil, l.err()
 	}
