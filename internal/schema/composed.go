@@ -10,7 +10,7 @@ const maxNested = 4096
 // could be asked for again.
 func (m *Machine) composed(t uint32, s ID, n *node, root bool) bool {
 	nd := &m.nodes[t]
-	if n.flags&memoised == 0 || nd.Kind < tape.Array || nd.Count == 0 {
+	if n.flags&memoised == 0 || m.shared|m.trials == 0 || nd.Kind < tape.Array || nd.Count == 0 {
 		return m.compose(t, n, nd, root)
 	}
 	how := uint64(0)
@@ -67,6 +67,9 @@ func (m *Machine) compose(t uint32, n *node, nd *tape.Node, root bool) bool {
 	if root {
 		m.bits = 0
 	}
+	if n.flags&shares != 0 {
+		m.shared++
+	}
 	ok := m.inPlace(t, n, nd) && m.left >= 0
 	if ok && n.flags&unevaluated != 0 && container {
 		ok = m.unevaluated(t, n, nd)
@@ -79,6 +82,9 @@ func (m *Machine) compose(t uint32, n *node, nd *tape.Node, root bool) bool {
 	}
 	if framed {
 		m.close1(f, t)
+	}
+	if n.flags&shares != 0 {
+		m.shared--
 	}
 	m.depth--
 	return ok
@@ -262,7 +268,7 @@ func (m *Machine) open1(t uint32) frame {
 	m.frames = m.lastF
 	m.left -= int(m.nodes[t].Count)
 	for i, end := t+1, m.nodes[t].Next; i < end; i = m.nodes[i].Next {
-		m.buf = append(m.buf, byte(m.state[i]))
+		m.buf = append(m.buf, m.state[i])
 		m.set(i, m.state[i]&^known)
 	}
 	return f
@@ -272,7 +278,7 @@ func (m *Machine) open1(t uint32) frame {
 func (m *Machine) close1(f frame, t uint32) {
 	k := f.saved
 	for i, end := t+1, m.nodes[t].Next; i < end; i = m.nodes[i].Next {
-		m.set(i, m.state[i]|state(m.buf[k]))
+		m.set(i, m.state[i]|m.buf[k])
 		k++
 	}
 	m.buf = m.buf[:f.saved]

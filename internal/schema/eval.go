@@ -16,8 +16,8 @@ func typeOf(nd *tape.Node) Types { return kindTypes[(uint8(nd.Kind)|uint8(nd.Fla
 
 // fits reports whether a value fits a schema for sure by its type or its length alone, which
 // is so for most; the mark must be noted still.
-func (n *node) fits(c *tape.Node) bool {
-	return n.plain&typeOf(c) != 0 || c.Kind == tape.String && c.End-c.Off < n.short
+func fits(c *tape.Node, plain Types, short uint32) bool {
+	return plain&typeOf(c) != 0 || c.Kind == tape.String && c.End-c.Off < short
 }
 
 // eval decides whether a value fits a schema, marks what it knows, and notes what is
@@ -97,7 +97,7 @@ func (m *Machine) object(t uint32, n *node, nd *tape.Node, root bool) bool {
 	if o.mask != noLimit {
 		slots = p.slots[o.slots : o.slots+o.mask+1]
 	}
-	nodes, props, guess, seen := m.nodes, p.props[o.props:o.propsEnd], uint32(0), uint32(0)
+	nodes, states, props, guess, seen := m.nodes, m.state, p.props[o.props:o.propsEnd], uint32(0), uint32(0)
 	for i, end := t+1, nd.Next; i < end; {
 		c := &nodes[i]
 		var pr *prop
@@ -114,23 +114,37 @@ func (m *Machine) object(t uint32, n *node, nd *tape.Node, root bool) bool {
 				}
 			}
 		}
-		if pr != nil && pr.required {
+		switch {
+		case pr == nil:
+			if !m.unlisted(i, o, c, root) {
+				return false
+			}
+			i = c.Next
+			continue
+		case pr.required:
 			seen++
 		}
-		if pr == nil || !pr.listed {
+		if !pr.listed {
 			if !m.unlisted(i, o, c, root) {
 				return false
 			}
 			i = c.Next
 			continue
 		}
-		m.know(i)
-		if kid := &p.nodes[pr.id]; !kid.fits(c) {
-			if !m.eval(i, pr.id, true) {
-				return false
+		if m.trials != 0 {
+			m.set(i, states[i]|known)
+		} else {
+			states[i] |= known
+		}
+		if fits(c, pr.plain, pr.short) {
+			if pr.mark != 0 {
+				m.note(i, pr.mark)
 			}
-		} else if kid.mark != 0 {
-			m.note(i, kid.mark)
+			i++ // only plain values fit so
+			continue
+		}
+		if !m.eval(i, pr.id, true) {
+			return false
 		}
 		i = c.Next
 	}
@@ -336,7 +350,7 @@ func (m *Machine) elements(i, end uint32, id ID) bool {
 	for i < end {
 		c := &m.nodes[i]
 		m.know(i)
-		if !kid.fits(c) {
+		if !fits(c, kid.plain, kid.short) {
 			if !m.eval(i, id, true) {
 				return false
 			}

@@ -265,6 +265,15 @@ func (c *Compiler) shortcuts() {
 	done := make([]bool, len(p.nodes))
 	for id := range p.nodes {
 		p.shortcut(ID(id), done)
+		if n := &p.nodes[id]; n.combs > 1 || n.combs > 0 && n.obj|n.arr != 0 || n.flags&(memoised|composed) == memoised|composed && n.combs == 0 {
+			n.flags |= shares
+		}
+	}
+	for i := range p.props {
+		if pr := &p.props[i]; pr.listed {
+			n := &p.nodes[pr.id]
+			pr.plain, pr.short, pr.mark = n.plain, n.short, n.mark
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ type Machine struct {
 	t     *tape.Tape
 	nodes []tape.Node
 	state []state // by node of the tape
-	marks []Mark  // by node; empty until the first mark is met
+	marks []uint8 // Mark by node; empty until the first mark is met
 	mode  Mode
 
 	closed  bool // Request: what is not known is a fault
@@ -31,6 +31,7 @@ type Machine struct {
 
 	bits    nodeFlags // opens and speaks of what succeeded in place, of the current root
 	trials  int       // depth of branches that may fail without the value failing
+	shared  int       // depth of schemas of which several parts may look at the same member
 	journal []undo
 	frames  uint32 // number of the current scope of known members; see frame
 	lastF   uint32
@@ -39,13 +40,13 @@ type Machine struct {
 	scopes  []uint32 // resources entered, outermost first ($dynamicRef)
 
 	explained bool
+	dirty     dirt
 	buf       []byte // states saved by scopes of known members
 	text      []byte
-	odd       []uint32 // see oddities
 	strange   []string // unknown places of the last reduced value; see unknown
 }
 
-type state uint8
+type state = uint8
 
 const (
 	known state = 1 << iota
@@ -78,8 +79,8 @@ func (m *Machine) Put() {
 	if cap(m.journal) > keepNodes {
 		m.journal = nil
 	}
-	if cap(m.odd) > keepNodes {
-		m.odd = nil
+	if cap(m.dirty) > keepNodes {
+		m.dirty = nil
 	}
 	m.memo.shrink()
 	m.t, m.nodes = nil, nil
@@ -126,7 +127,7 @@ func (m *Machine) rewind() {
 	}
 	nd := &m.nodes[m.at]
 	m.left = baseSteps + stepsPerByte*max(int(nd.End)-int(nd.Off), 8*int(nd.Next-m.at))
-	m.bits, m.trials, m.depth, m.frames, m.lastF = 0, 0, 0, 0, 0
+	m.bits, m.trials, m.shared, m.depth, m.frames, m.lastF = 0, 0, 0, 0, 0, 0
 	m.journal, m.scopes, m.buf = m.journal[:0], m.scopes[:0], m.buf[:0]
 	m.memo.reset()
 }
@@ -141,7 +142,7 @@ func (m *Machine) Marks(i int) Mark {
 	if len(m.marks) == 0 {
 		return 0
 	}
-	return m.marks[i] & allMarks
+	return Mark(m.marks[i]) & allMarks
 }
 
 // Sensitive gives every mark that the last Check met.
@@ -152,14 +153,14 @@ func (m *Machine) note(t uint32, mark Mark) {
 	if len(m.marks) == 0 {
 		m.growMarks()
 	}
-	m.marks[t] |= mark
+	m.marks[t] |= uint8(mark)
 	m.met |= mark
 }
 
 func (m *Machine) growMarks() {
 	n := len(m.nodes)
 	if cap(m.marks) < n {
-		m.marks = make([]Mark, n, n+n/4+16)
+		m.marks = make([]uint8, n, n+n/4+16)
 		return
 	}
 	m.marks = m.marks[:n]
@@ -167,7 +168,7 @@ func (m *Machine) growMarks() {
 }
 
 // hides reports whether the value at a node must be named to be seen.
-func (m *Machine) hides(i uint32) bool { return len(m.marks) > 0 && m.marks[i]&hidden != 0 }
+func (m *Machine) hides(i uint32) bool { return len(m.marks) > 0 && m.marks[i]&uint8(hidden) != 0 }
 
 // know marks a node as known.
 func (m *Machine) know(i uint32) {

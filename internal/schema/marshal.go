@@ -253,6 +253,9 @@ func (p *prop) code(c *codec) {
 	c.u32(&p.hash)
 	p.name.code(c)
 	c.id(&p.id)
+	c.u32(&p.short)
+	c.types(&p.plain)
+	c.u8((*uint8)(&p.mark))
 	c.bool(&p.listed)
 	c.bool(&p.required)
 }

@@ -86,6 +86,7 @@ const (
 	unevaluated                       // has unevaluatedProperties or unevaluatedItems
 	reaches                           // something sensitive stands here or below
 	scoped                            // opens a dynamic scope
+	shares                            // several parts may look at the same member
 )
 
 // enumRule holds the values of enum or const.
@@ -169,6 +170,9 @@ type prop struct {
 	hash     uint32
 	name     span
 	id       ID
+	short    uint32 // these three as in the schema, to save the way to it
+	plain    Types
+	mark     Mark
 	listed   bool // by properties
 	required bool
 }

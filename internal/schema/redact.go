@@ -18,6 +18,7 @@ func (m *Machine) AppendRedacted(dst []byte) []byte {
 	if m.verdict == Invalid && !m.explained {
 		m.Explain(everything, 0)
 	}
+	m.findDirt(allMarks)
 	return m.redact(dst, m.at)
 }
 
@@ -26,7 +27,7 @@ func (m *Machine) redact(dst []byte, i uint32) []byte {
 	if mark := m.Marks(int(i)); mark != 0 && nd.Kind != tape.Null {
 		return append(dst, mark.masked()...)
 	}
-	if nd.Kind < tape.Array || m.plain(i, nd) {
+	if nd.Kind < tape.Array || !m.dirty.below(i, nd.Next) {
 		if m.t.Raw {
 			from, to := m.t.Span(int(i))
 			return append(dst, m.t.Src[from:to]...)
@@ -50,30 +51,14 @@ func (k Mark) masked() string {
 	return `"[personal]"`
 }
 
-// plain reports whether all in a container is known and nothing in it is marked.
-func (m *Machine) plain(i uint32, nd *tape.Node) bool {
-	for _, s := range m.state[i+1 : nd.Next] {
-		if s&known == 0 {
-			return false
-		}
-	}
-	if len(m.marks) == 0 {
-		return true
-	}
-	for _, k := range m.marks[i+1 : nd.Next] {
-		if k&allMarks != 0 {
-			return false
-		}
-	}
-	return true
-}
-
 func (m *Machine) redactElements(dst []byte, i uint32, nd *tape.Node) []byte {
 	dst = append(dst, '[')
+	head := len(dst)
 	for k := i + 1; k < nd.Next; k = m.nodes[k].Next {
-		if k > i+1 {
-			dst = append(dst, ',')
+		if dst, k = m.redactRun(dst, head, k, nd.Next); k >= nd.Next {
+			break
 		}
+		dst = comma(dst, head)
 		if m.state[k]&known == 0 {
 			dst = append(dst, maskedUnknown...)
 			continue
@@ -85,29 +70,60 @@ func (m *Machine) redactElements(dst []byte, i uint32, nd *tape.Node) []byte {
 
 func (m *Machine) redactMembers(dst []byte, i uint32, nd *tape.Node) []byte {
 	dst = append(dst, '{')
-	first, nameless := true, false
+	head, nameless := len(dst), false
 	for k := i + 1; k < nd.Next; k = m.nodes[k].Next {
-		isKnown := m.state[k]&known != 0
-		name := m.t.Key(int(k))
-		odd := !isKnown && !plainName(name)
+		if dst, k = m.redactRun(dst, head, k, nd.Next); k >= nd.Next {
+			break
+		}
+		odd := m.state[k]&known == 0 && oddName(m.t.Key(int(k)))
 		if odd && nameless {
 			continue // one of them stands for all
 		}
-		if !first {
-			dst = append(dst, ',')
-		}
-		first = false
-		if odd {
-			nameless = true
-			dst = append(append(dst, maskedUnknown...), ':')
-		} else {
-			dst = append(tape.AppendString(dst, name), ':')
-		}
-		if isKnown {
-			dst = m.redact(dst, k)
-		} else {
-			dst = append(dst, maskedUnknown...)
-		}
+		nameless = nameless || odd
+		dst = m.redactMember(comma(dst, head), k, odd)
 	}
 	return append(dst, '}')
+}
+
+// redactRun copies the children from k on that are shown whole, and gives the one behind.
+func (m *Machine) redactRun(dst []byte, head int, k, end uint32) ([]byte, uint32) {
+	if !m.t.Raw {
+		return dst, k
+	}
+	last, next := m.dirty.skip(m.nodes, k, end)
+	if last != 0 {
+		dst = appendRun(comma(dst, head), m.t, k, last)
+	}
+	return dst, next
+}
+
+// comma separates from what was written since head.
+func comma(dst []byte, head int) []byte {
+	if len(dst) > head {
+		return append(dst, ',')
+	}
+	return dst
+}
+
+func (m *Machine) redactMember(dst []byte, k uint32, odd bool) []byte {
+	if odd {
+		dst = append(append(dst, maskedUnknown...), ':')
+	} else {
+		dst = append(tape.AppendString(dst, m.t.Key(int(k))), ':')
+	}
+	if m.state[k]&known == 0 {
+		return append(dst, maskedUnknown...)
+	}
+	return m.redact(dst, k)
+}
+
+// oddName reports whether a name could be a value: it is not shown then.
+func oddName(name []byte) bool {
+	digits := 0
+	for _, c := range name {
+		if c >= '0' && c <= '9' {
+			digits++
+		}
+	}
+	return digits > 8 || len(name) > 64 || !pathName(name)
 }

@@ -8,7 +8,12 @@ import "sallyport/internal/tape"
 // in the order of the tape. Nothing is appended where nothing is seen. It is for Valid
 // verdicts, and for Invalid ones after Explain.
 func (m *Machine) AppendReduced(dst []byte, lens *Lens) ([]byte, Tally) {
-	w := reducer{m: m, t: m.t, dst: dst, odd: m.oddities()}
+	w := reducer{m: m, t: m.t, dst: dst}
+	if lens != nil && lens.Secrets {
+		w.dirt = m.findDirt(0)
+	} else {
+		w.dirt = m.findDirt(hidden)
+	}
 	if w.shows(m.at, lens) {
 		w.value(m.at, lens)
 	} else {
@@ -20,25 +25,13 @@ func (m *Machine) AppendReduced(dst []byte, lens *Lens) ([]byte, Tally) {
 	return w.dst, w.tally
 }
 
-// oddities lists the nodes that are not plainly known, in order: everything between them
-// needs no second look.
-func (m *Machine) oddities() []uint32 {
-	m.odd = m.odd[:0]
-	for i, end := m.at, m.nodes[m.at].Next; i < end; i++ {
-		if m.state[i] != known {
-			m.odd = append(m.odd, i)
-		}
-	}
-	return m.odd
-}
-
-// reducer writes one value. It goes through the tape in order.
+// reducer writes one value.
 type reducer struct {
-	odd   []uint32 // oddities that are still to come
 	m     *Machine
 	t     *tape.Tape
 	dst   []byte
 	tally Tally
+	dirt  dirt
 }
 
 // shows reports whether anything of a value is written: of a plain value all or nothing.
@@ -61,6 +54,8 @@ func (w *reducer) value(i uint32, lens *Lens) {
 	switch {
 	case nd.Kind < tape.Array || w.clean(i, nd, lens):
 		w.whole(i)
+	case w.t.Raw && lens.clear():
+		w.rest(i, nd, lens)
 	case nd.Kind == tape.Array:
 		w.array(i, nd, lens)
 	default:
@@ -78,74 +73,87 @@ func (w *reducer) whole(i uint32) {
 	w.dst = append(w.dst, w.t.Src[from:to]...)
 }
 
-// even reports whether a value and everything in it is plainly known.
-func (w *reducer) even(i, next uint32) bool {
-	for len(w.odd) > 0 && w.odd[0] < i {
-		w.odd = w.odd[1:]
-	}
-	return len(w.odd) == 0 || w.odd[0] >= next
-}
-
 // clean reports whether everything in a value is known and seen.
 func (w *reducer) clean(i uint32, nd *tape.Node, lens *Lens) bool {
 	if nd.Kind < tape.Array {
 		return true
 	}
-	if !lens.All || len(lens.Kids) > 0 || lens.Every != nil || !w.even(i, nd.Next) {
+	if !lens.All || len(lens.Kids) > 0 || lens.Every != nil {
 		return false
 	}
-	if lens.Secrets || len(w.m.marks) == 0 {
-		return true
-	}
-	for _, k := range w.m.marks[i+1 : nd.Next] {
-		if k&hidden != 0 {
-			return false
-		}
-	}
-	return true
+	return !w.dirt.below(i, nd.Next)
 }
 
 // object writes the members that are known and seen. Those next to each other that stay
 // whole are copied in one piece, with what stands between them.
 func (w *reducer) object(i uint32, nd *tape.Node, lens *Lens) {
 	w.dst = append(w.dst, '{')
-	wrote, from, last := false, -1, uint32(0)
-	flush := func() {
-		if from >= 0 {
-			w.comma(&wrote)
-			_, to := w.t.Span(int(last))
-			w.dst = append(w.dst, w.t.Src[from:to]...)
-			from = -1
-		}
-	}
-	every := w.t.Raw && lens.clear()
+	wrote, from, to := false, -1, 0
 	for k := i + 1; k < nd.Next; k = w.t.Nodes[k].Next {
-		if every && from >= 0 && w.even(k, w.t.Nodes[k].Next) {
-			last = k
-			continue
-		}
+		c := &w.t.Nodes[k]
 		kid := w.member(k, lens)
-		if kid == nil {
-			flush()
-			continue
-		}
-		if w.t.Raw && w.clean(k, &w.t.Nodes[k], kid) {
+		if kid != nil && w.t.Raw && w.clean(k, c, kid) {
 			off, ok := w.t.Member(int(k))
 			if from < 0 && ok {
 				from = off
 			}
 			if from >= 0 {
-				last = k
+				_, to = w.t.Span(int(k))
 				continue
 			}
 		}
-		flush()
-		w.comma(&wrote)
-		w.dst = append(tape.AppendString(w.dst, w.t.Key(int(k))), ':')
-		w.value(k, kid)
+		if from >= 0 {
+			w.raw(from, to, &wrote)
+			from = -1
+		}
+		if kid != nil {
+			w.comma(&wrote)
+			w.dst = append(tape.AppendString(w.dst, w.t.Key(int(k))), ':')
+			w.value(k, kid)
+		}
 	}
-	flush()
+	if from >= 0 {
+		w.raw(from, to, &wrote)
+	}
 	w.dst = append(w.dst, '}')
+}
+
+// rest writes all of a container but what is unknown or wrong, in as few pieces as can be.
+func (w *reducer) rest(i uint32, nd *tape.Node, lens *Lens) {
+	open, end := byte('{'), byte('}')
+	if nd.Kind == tape.Array {
+		open, end = '[', ']'
+	}
+	w.dst = append(w.dst, open)
+	wrote := false
+	for k := i + 1; k < nd.Next; {
+		first, last := k, uint32(0)
+		if last, k = w.dirt.skip(w.t.Nodes, k, nd.Next); last != 0 {
+			w.comma(&wrote)
+			w.dst = appendRun(w.dst, w.t, first, last)
+		}
+		if k >= nd.Next {
+			break
+		}
+		switch s := w.m.state[k]; {
+		case s&known == 0:
+			w.tally.Dropped++
+		case s&bad == 0:
+			w.comma(&wrote)
+			if nd.Kind == tape.Object {
+				w.dst = append(tape.AppendString(w.dst, w.t.Key(int(k))), ':')
+			}
+			w.value(k, lens)
+		}
+		k = w.t.Nodes[k].Next
+	}
+	w.dst = append(w.dst, end)
+}
+
+// raw writes members as they stand in the text.
+func (w *reducer) raw(from, to int, wrote *bool) {
+	w.comma(wrote)
+	w.dst = append(w.dst, w.t.Src[from:to]...)
 }
 
 func (w *reducer) comma(wrote *bool) {

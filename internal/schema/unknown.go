@@ -9,10 +9,10 @@ const maxUnknown = 20
 // operation mostly have the same ones: the list of the last time is given again where it is
 // still right, so that nothing is allocated.
 func (m *Machine) unknown() []string {
-	u := unknowns{m: m, odd: m.odd, list: m.strange}
+	u := unknowns{m: m, list: m.strange}
 	u.walk(m.at)
 	if u.other || u.met != 1<<len(u.list)-1 {
-		u = unknowns{m: m, odd: m.odd, fresh: true}
+		u = unknowns{m: m, fresh: true}
 		u.walk(m.at)
 		m.strange = u.list
 	}
@@ -23,7 +23,6 @@ func (m *Machine) unknown() []string {
 // linear however the value is nested.
 type unknowns struct {
 	m     *Machine
-	odd   []uint32 // oddities that are still to come
 	list  []string
 	met   uint32 // of list, as bits
 	fresh bool   // list is being made
@@ -37,15 +36,15 @@ func (u *unknowns) walk(i uint32) {
 		m.text = m.text[:0]
 	}
 	box, base := &m.nodes[i], len(m.text)
+	if box.Kind < tape.Array {
+		return
+	}
 	for k := i + 1; k < box.Next && !u.other; k = m.nodes[k].Next {
-		for len(u.odd) > 0 && u.odd[0] < k {
-			u.odd = u.odd[1:]
-		}
-		if len(u.odd) == 0 || u.odd[0] >= box.Next {
-			return
+		if _, k = m.dirty.skip(m.nodes, k, box.Next); k >= box.Next {
+			break
 		}
 		s := m.state[k]
-		if u.odd[0] >= m.nodes[k].Next || s&bad != 0 {
+		if s&bad != 0 || s == known && !m.dirty.below(k, m.nodes[k].Next) {
 			continue
 		}
 		if box.Kind == tape.Array {
@@ -79,23 +78,11 @@ func (u *unknowns) note() {
 
 // appendName is writeName at the end of a place.
 func appendName(dst, name []byte) []byte {
-	if plainName(name) {
+	if !oddName(name) {
 		if len(dst) > 0 {
 			dst = append(dst, '.')
 		}
 		return append(dst, name...)
 	}
 	return append(append(append(dst, '{'), tape.ShowName(string(name))...), '}')
-}
-
-// plainName reports whether the grammar of paths has a name and tape.ShowName shows it: it
-// does not look like a value.
-func plainName(name []byte) bool {
-	digits := 0
-	for _, c := range name {
-		if c >= '0' && c <= '9' {
-			digits++
-		}
-	}
-	return digits <= 8 && len(name) <= 64 && pathName(name)
 }
