@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"testing"
@@ -12,6 +13,7 @@ import (
 // dispute is a schema and a value over which two judges disagree.
 type dispute struct {
 	mode   Mode
+	stored bool
 	schema any
 	value  any
 	ours   string
@@ -25,13 +27,14 @@ func (d dispute) String() string {
 // judges are our engine and the independent one with the same schema, each in its own words.
 type judges struct {
 	mode    Mode
+	stored  bool
 	program *Program
 	id      ID
 	oracle  *schematest.Oracle
 }
 
-// newJudges compiles a document for both. ok is false where the mode has no words in JSON Schema.
-func newJudges(doc any, mode Mode) (j judges, ok bool, err error) {
+// newJudges compiles a document for both; stored: ours is written and read back first. ok is false where the mode has no words in JSON Schema.
+func newJudges(doc any, mode Mode, stored bool) (j judges, ok bool, err error) {
 	theirs := doc
 	switch mode {
 	case Request:
@@ -52,7 +55,18 @@ func newJudges(doc any, mode Mode) (j judges, ok bool, err error) {
 	if j.program, err = c.Finish(); err != nil {
 		return j, false, err
 	}
-	j.mode = mode
+	if stored {
+		data, err := j.program.MarshalBinary()
+		if err != nil {
+			return j, false, err
+		}
+		program, ids, err := UnmarshalSubset(data, j.id)
+		if err != nil {
+			return j, false, err
+		}
+		j.program, j.id = program, ids[0]
+	}
+	j.mode, j.stored = mode, stored
 	if j.oracle, err = schematest.NewOracle(theirs, schematest.OracleConfig{Formats: mode != Response, Translate: translatePattern}); err != nil {
 		return j, false, err
 	}
@@ -70,7 +84,30 @@ func (j judges) ours(t testing.TB, value any) Verdict {
 	}
 	m := j.program.Get()
 	defer m.Put()
-	return m.Check(v, 0, j.id, j.mode)
+	verdict := m.Check(v, 0, j.id, j.mode)
+	if verdict == Invalid {
+		explained(t, m, v)
+		if again := m.Check(v, 0, j.id, j.mode); again != Invalid {
+			t.Fatalf("%s is invalid, and after Explain %v", schematest.Text(value), again)
+		}
+	}
+	if red := m.AppendRedacted(nil); !json.Valid(red) {
+		t.Fatalf("%s is redacted to %s", schematest.Text(value), red)
+	}
+	return verdict
+}
+
+// explained holds the faults of an invalid value: there is one, each says something, and stands where its path leads.
+func explained(t testing.TB, m *Machine, v *tape.Tape) {
+	faults := m.Explain(Everything(), 20)
+	if len(faults) == 0 || len(faults) > 20 {
+		t.Fatalf("%s is invalid with %d faults", v.Src, len(faults))
+	}
+	for _, f := range faults {
+		if f.Rule == "" || f.Want == "" || f.Node < 0 || f.Node >= len(v.Nodes) {
+			t.Fatalf("%s: fault %+v", v.Src, f)
+		}
+	}
 }
 
 // differ gives the dispute over a value, if there is one.
@@ -80,7 +117,7 @@ func (j judges) differ(t testing.TB, doc, value any) (*dispute, bool) {
 	if (verdict == Valid) == (theirs == nil) && verdict != TooComplex {
 		return nil, verdict == Valid
 	}
-	return &dispute{j.mode, doc, value, verdict.String(), theirs}, false
+	return &dispute{j.mode, j.stored, doc, value, verdict.String(), theirs}, false
 }
 
 // smaller looks for a smaller schema and value with the same dispute.
@@ -91,7 +128,7 @@ func (d *dispute) smaller(t testing.TB) *dispute {
 				found = nil
 			}
 		}()
-		j, ok, err := newJudges(doc, d.mode)
+		j, ok, err := newJudges(doc, d.mode, d.stored)
 		if !ok || err != nil {
 			return nil
 		}
@@ -119,9 +156,10 @@ func torture(short, long int) int {
 func tryDifferential(t testing.TB, seed uint64, mode Mode, values int) (valid, invalid int) {
 	g := schematest.New(seed)
 	g.Translate = translatePattern
-	g.Whole, g.Typed = mode == Request, mode == Request
+	g.Dynamic = mode != Request
+	g.Whole, g.Typed = mode == Request, mode == Request && seed%4 != 0
 	doc := any(g.Schema())
-	j, ok, err := newJudges(doc, mode)
+	j, ok, err := newJudges(doc, mode, seed%3 == 0)
 	if err != nil {
 		t.Fatalf("seed %d: %s: %v", seed, schematest.Text(doc), err)
 	}

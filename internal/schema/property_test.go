@@ -104,7 +104,7 @@ func FuzzBytes(f *testing.F) {
 			f.Fatal(err)
 		}
 		for _, mode := range []Mode{Strict, Response} {
-			j, _, err := newJudges(doc, mode)
+			j, _, err := newJudges(doc, mode, false)
 			if err != nil {
 				f.Fatal(err)
 			}

@@ -27,6 +27,8 @@ type Gen struct {
 	Plain bool
 	// Whole writes whole numbers in digits only.
 	Whole bool
+	// Dynamic makes definitions resources of their own with anchors, and uses $dynamicRef.
+	Dynamic bool
 	// Typed gives every schema a type or parts, so that none lets everything through.
 	Typed bool
 

@@ -68,6 +68,9 @@ func (g *Gen) collect(r *rules, schema any, depth int) {
 			g.collect(r, target, depth+1)
 		}
 	}
+	if _, ok := s["$dynamicRef"]; ok {
+		g.collect(r, g.Root, depth+10)
+	}
 	if s["nullable"] == true && g.chance(5) {
 		r.types, r.hasSet, r.values = []string{"null"}, false, nil
 		return
@@ -267,8 +270,12 @@ func ratOf(v any) *big.Rat {
 	return r
 }
 
-// Resolve finds what a $ref of the form #/a/b refers to in a document.
+// Resolve finds what a $ref of the form #/a/b refers to in a document, or subX: the definition X that Schema made a
+// resource of its own.
 func Resolve(root any, ref string) (any, bool) {
+	if name, ok := strings.CutPrefix(ref, "sub"); ok {
+		ref = "#/$defs/" + name
+	}
 	pointer, ok := strings.CutPrefix(ref, "#")
 	if !ok {
 		return nil, false

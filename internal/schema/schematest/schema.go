@@ -14,16 +14,18 @@ var (
 // Schema makes a document: a schema with some definitions that it refers to. It is also g.Root.
 func (g *Gen) Schema() map[string]any {
 	b := builder{g: g, defs: g.r.IntN(4)}
+	b.dynamic = g.Dynamic && b.defs > 0 && g.chance(4)
 	defs := map[string]any{}
 	for i := range b.defs {
 		b.after = i
-		defs[defName(i)] = b.schema(2, true)
+		defs[defName(i)] = b.resource(b.schema(2, true), "sub"+defName(i))
 	}
 	b.after = -1
 	root, ok := b.schema(3, true).(map[string]any)
 	if !ok {
 		root = map[string]any{"anyOf": []any{b.schema(2, true), b.schema(2, true)}}
 	}
+	b.resource(root, "https://test.example/doc.json")
 	if b.defs > 0 {
 		root["$defs"] = defs
 	}
@@ -31,13 +33,29 @@ func (g *Gen) Schema() map[string]any {
 	return root
 }
 
+// resource gives a schema a URI and the anchor that $dynamicRef looks for: dynamic in some, plain in others.
+func (b *builder) resource(v any, id string) any {
+	s, ok := v.(map[string]any)
+	if !b.dynamic {
+		return v
+	}
+	if !ok {
+		s = map[string]any{"allOf": []any{v}}
+	}
+	s["$id"] = id
+	s[pick(b.g, "$dynamicAnchor", "$dynamicAnchor", "$anchor")] = "T"
+	return s
+}
+
 func defName(i int) string { return string(rune('A' + i)) }
 
 // builder makes the schemas of one document.
 type builder struct {
-	g     *Gen
-	defs  int
-	after int // applied in place, only definitions after this one may be referred to: no endless loops
+	g    *Gen
+	defs int
+	// dynamic: each definition is a resource of its own, and values below may be told to be $dynamicRef.
+	dynamic bool
+	after   int // applied in place, only definitions after this one may be referred to: no endless loops
 }
 
 // schema makes one schema; inPlace is whether it is applied to the value of the schema around it.
@@ -51,6 +69,10 @@ func (b *builder) schema(depth int, inPlace bool) any {
 		return pick(g, any(true), any(true), any(false), any(map[string]any{}))
 	}
 	s := map[string]any{}
+	if b.dynamic && !inPlace && g.chance(3) {
+		s["$dynamicRef"] = "#T"
+		return s
+	}
 	for range 1 + g.r.IntN(2) {
 		b.keywords(s, depth)
 	}
@@ -254,7 +276,10 @@ func (g *Gen) someNames() []any {
 func (b *builder) combination(s map[string]any, depth int) {
 	g := b.g
 	if b.defs > b.after+1 && g.chance(3) {
-		s["$ref"] = "#/$defs/" + defName(b.after+1+g.r.IntN(b.defs-b.after-1))
+		name := defName(b.after + 1 + g.r.IntN(b.defs-b.after-1))
+		if s["$ref"] = "#/$defs/" + name; b.dynamic {
+			s["$ref"] = "sub" + name
+		}
 		return
 	}
 	switch g.r.IntN(6) {

@@ -17,7 +17,7 @@ func unescape(s string) string {
 }
 
 // maxValues bounds one value: where what is required goes on without end, nothing can fit.
-const maxValues = 20_000
+const maxValues = 3_000
 
 // Value makes a value that all the schemas most likely accept. depth bounds optional members:
 // below it only what is required is made.
