@@ -227,11 +227,15 @@ func (s Shape) Text(text []byte) bool {
 // Member is the shape of a member of that name. listed is false where no properties list it
 // and only patternProperties or additionalProperties speak about it.
 func (s Shape) Member(name []byte) (kid Shape, listed bool) {
+	return s.MemberHashed(name, tape.Hash(name))
+}
+
+// MemberHashed is Member for a name whose tape.Hash is known.
+func (s Shape) MemberHashed(name []byte, hash uint32) (kid Shape, listed bool) {
 	if s.shape == nil {
 		return Shape{}, false
 	}
 	b := s.open()
-	hash := tape.Hash(name)
 	if i := b.find(hash, name); i >= 0 {
 		return b.members[i].kid, true
 	}

@@ -69,20 +69,36 @@ func text[T ~string | ~[]byte](b *Builder, s T) (from, to uint32) {
 // Key names the next member; the bytes are copied.
 func (b *Builder) Key(name []byte) { key(b, name) }
 
+// KeyHashed is Key for a name whose Hash is known.
+func (b *Builder) KeyHashed(name []byte, hash uint32) {
+	if b.nameable() {
+		b.name.KeyOff, b.name.KeyEnd = text(b, name)
+		b.name.Hash = hash
+	}
+}
+
 // KeyString names the next member.
 func (b *Builder) KeyString(name string) { key(b, name) }
 
 func key[T ~string | ~[]byte](b *Builder, name T) {
-	switch {
-	case b.err != nil:
-		return
-	case b.named || b.open == none || b.t.Nodes[b.open].Kind != Object:
-		b.err = fmt.Errorf("build a tape: a name where no member begins")
+	if !b.nameable() {
 		return
 	}
-	b.named = true
 	b.name.KeyOff, b.name.KeyEnd = text(b, name)
 	b.name.Hash = Hash(name)
+}
+
+// nameable reports whether a name may stand here, and takes it as given.
+func (b *Builder) nameable() bool {
+	switch {
+	case b.err != nil:
+		return false
+	case b.named || b.open == none || b.t.Nodes[b.open].Kind != Object:
+		b.err = fmt.Errorf("build a tape: a name where no member begins")
+		return false
+	}
+	b.named = true
+	return true
 }
 
 // add appends a node below the open container.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"unicode/utf8"
 
 	"sallyport/internal/problem"
@@ -9,8 +10,12 @@ import (
 // span is a part of a Reader's text.
 type span struct{ off, end uint32 }
 
-// pair is one name and value, decoded.
-type pair struct{ key, value span }
+// pair is one name and value, decoded. open is where the name's first bracket stands, or
+// where it ends.
+type pair struct {
+	key, value span
+	open       uint32
+}
 
 // What a byte means between pairs.
 const (
@@ -109,6 +114,10 @@ func (r *Reader) addPair(text []byte, p pair, high bool) error {
 	}
 	if len(r.pairs) >= maxPairs {
 		return refuse(r.code, "more than %d parameters", maxPairs)
+	}
+	p.open = p.key.end
+	if open := bytes.IndexByte(text[p.key.off:p.key.end], '['); open >= 0 {
+		p.open = p.key.off + uint32(open)
 	}
 	r.pairs = append(r.pairs, p)
 	return nil

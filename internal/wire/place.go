@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"hash/maphash"
 	"math/bits"
 	"strconv"
@@ -112,7 +111,10 @@ func (r *Reader) newChild(up int32, name span) int32 {
 	return k
 }
 
-func (r *Reader) isNamed(k int32, name []byte) bool { return bytes.Equal(r.nameOf(k), name) }
+func (r *Reader) isNamed(k int32, name []byte) bool {
+	s := r.places[k].name
+	return int(s.end-s.off) == len(name) && string(r.text[s.off:s.end]) == string(name)
+}
 
 func (r *Reader) nameOf(k int32) []byte {
 	s := r.places[k].name

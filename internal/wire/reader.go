@@ -45,7 +45,7 @@ func (r *Reader) Form(b *tape.Builder, body []byte, style Style, s schema.Shape)
 		return err
 	}
 	for _, p := range r.pairs {
-		k, err := r.formPlace(p.key)
+		k, err := r.formPlace(p)
 		if err != nil {
 			return err
 		}
@@ -61,19 +61,46 @@ func (r *Reader) Form(b *tape.Builder, body []byte, style Style, s schema.Shape)
 }
 
 // formPlace finds the place that a form's name means.
-func (r *Reader) formPlace(key span) (int32, error) {
+func (r *Reader) formPlace(p pair) (int32, error) {
 	if r.style != Brackets {
-		return r.below(0, key)
+		return r.below(0, p.key)
 	}
-	root, rest, ok := r.cutKey(key)
-	if !ok {
+	rest := span{p.open, p.key.end}
+	if !r.balanced(span{p.key.off, p.open}, rest) {
 		return 0, refuse(r.code, "the form has a name with unbalanced brackets")
 	}
-	k, err := r.below(0, root)
+	k, err := r.below(0, span{p.key.off, p.open})
 	if err != nil || k == 0 {
 		return k, err
 	}
 	return r.descend(k, rest)
+}
+
+// balanced reports whether rest is a number of [steps], not too many, behind a name.
+func (r *Reader) balanced(root, rest span) bool {
+	if root.off == root.end {
+		return false
+	}
+	for _, c := range r.text[root.off:root.end] {
+		if c == ']' {
+			return false
+		}
+	}
+	text, depth, inside := r.text[rest.off:rest.end], 1, false
+	for _, c := range text {
+		switch {
+		case c == '[' && !inside:
+			if depth++; depth >= maxDepth {
+				return false
+			}
+			inside = true
+		case c == ']' && inside:
+			inside = false
+		case c == '[' || c == ']' || !inside:
+			return false
+		}
+	}
+	return !inside
 }
 
 // below is child with its errors; 0 without an error: up holds a value already.
@@ -91,12 +118,15 @@ func (r *Reader) below(up int32, name span) (int32, error) {
 // descend follows [name][0][] from place k.
 func (r *Reader) descend(k int32, rest span) (int32, error) {
 	for rest.off < rest.end && k != 0 {
-		length := bytes.IndexByte(r.text[rest.off:rest.end], ']')
+		end := rest.off + 1
+		for r.text[end] != ']' {
+			end++
+		}
 		var err error
-		if k, err = r.below(k, span{rest.off + 1, rest.off + uint32(length)}); err != nil {
+		if k, err = r.below(k, span{rest.off + 1, end}); err != nil {
 			return 0, err
 		}
-		rest.off += uint32(length) + 1
+		rest.off = end + 1
 	}
 	return k, nil
 }
@@ -104,25 +134,12 @@ func (r *Reader) descend(k int32, rest span) (int32, error) {
 // cutKey splits root[name][0][] before its first bracket. ok is false for unbalanced or
 // stray brackets, and for too many.
 func (r *Reader) cutKey(key span) (root, rest span, ok bool) {
-	text := r.text[key.off:key.end]
-	open := bytes.IndexByte(text, '[')
+	open := bytes.IndexByte(r.text[key.off:key.end], '[')
 	if open < 0 {
-		return key, span{}, bytes.IndexByte(text, ']') < 0
+		return key, span{}, r.balanced(key, span{})
 	}
 	root, rest = span{key.off, key.off + uint32(open)}, span{key.off + uint32(open), key.end}
-	if open == 0 || bytes.IndexByte(text[:open], ']') >= 0 {
-		return root, rest, false
-	}
-	depth := 1
-	for at := open; at < len(text); {
-		length := bytes.IndexByte(text[at:], ']')
-		if text[at] != '[' || length < 0 || bytes.IndexByte(text[at+1:at+length], '[') >= 0 || depth >= maxDepth-1 {
-			return root, rest, false
-		}
-		depth++
-		at += length + 1
-	}
-	return root, rest, true
+	return root, rest, r.balanced(root, rest)
 }
 
 func (r *Reader) twoWays(key span) error {
@@ -192,11 +209,11 @@ func (r *Reader) list(b *tape.Builder, k int32, s view) error {
 // structure reads what is below a place: an array written a[]= or a[0]=, or an object.
 func (r *Reader) structure(b *tape.Builder, k int32, s view) error {
 	if appended := r.appended(k); appended != 0 {
-		where := r.where(k)
 		switch {
 		case r.places[k].count > 1:
-			return refuse(r.code, "%s mixes [] with other indexes", where)
+			return refuse(r.code, "%s mixes [] with other indexes", r.where(k))
 		case r.places[appended].count > 0:
+			where := r.where(k)
 			return problem.New(r.code, "%s[] has members, so it is not clear which belong together", where).
 				WithHint("write %s[0][…], %s[1][…]", where, where)
 		}
@@ -259,8 +276,9 @@ func (r *Reader) object(b *tape.Builder, k int32, s view) error {
 	b.BeginObject()
 	for kid := r.places[k].kids; kid != 0; kid = r.places[kid].next {
 		name := r.nameOf(kid)
-		below, _ := s.member(name)
-		b.Key(name)
+		hash := tape.Hash(name)
+		below, _ := s.memberOf(hash, name)
+		b.KeyHashed(name, hash)
 		if err := r.read(b, kid, below); err != nil {
 			return err
 		}

@@ -1,6 +1,9 @@
 package wire
 
-import "sallyport/internal/schema"
+import (
+	"sallyport/internal/schema"
+	"sallyport/internal/tape"
+)
 
 // view is a schema's shape with its types at hand. The zero view is a place that no schema
 // knows.
@@ -19,10 +22,15 @@ func viewOf(s schema.Shape) view {
 
 // member is the view of a member; listed is false for a map's entry and an unknown name.
 func (v view) member(name []byte) (kid view, listed bool) {
+	return v.memberOf(tape.Hash(name), name)
+}
+
+// memberOf is member for a name whose hash is known.
+func (v view) memberOf(hash uint32, name []byte) (kid view, listed bool) {
 	if !v.Known() {
 		return view{}, false
 	}
-	s, listed := v.Member(name)
+	s, listed := v.MemberHashed(name, hash)
 	return viewOf(s), listed
 }
 
