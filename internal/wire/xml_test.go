@@ -43,6 +43,7 @@ func TestXML(t *testing.T) {
 b </name></pet>`, `{"name":" a\u000ab "}`},
 		{"CDATA", `<pet xmlns="http://a.example/pet"><name><![CDATA[a<b]]>&gt;</name></pet>`, `{"name":"a<b>"}`},
 		{"empty", `<pet xmlns="http://a.example/pet"><name/><tags/><aliens/></pet>`, `{"name":"","tags":[],"{http://a.example/pet}aliens":""}`},
+		{"long CDATA and comments", `<pet xmlns="http://a.example/pet"><!-- don't "` + strings.Repeat(`a="b" 'c' `, 20_000) + `--><name><![CDATA[` + strings.Repeat(`it's "x"=`, 3) + `]]></name></pet>`, `{"name":"it's \"x\"=it's \"x\"=it's \"x\"="}`},
 		{"nil", `<pet xmlns="http://a.example/pet"><o:owner xmlns:o="http://a.example/owner" xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:nil="true"/></pet>`, `{"owner":null}`},
 		{"another prefix", `<p:pet xmlns:p="http://a.example/pet"><p:name>x</p:name></p:pet>`, `{"name":"x"}`},
 		{"unknown", `<pet xmlns="http://a.example/pet" role="admin"><price>1</price><Name>x</Name><name xmlns="">y</name><new a="1"><b/></new>text</pet>`,

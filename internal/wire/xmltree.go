@@ -46,6 +46,9 @@ func (e *errXML) Error() string { return e.what }
 // parse reads a document strictly: UTF-8, no DOCTYPE, no entities beyond the five, no
 // processing instruction but the declaration, no comment inside of text.
 func (d *document) parse(body []byte) error {
+	if crowded(body) {
+		return &errXML{"has too many elements"}
+	}
 	dec := xml.NewDecoder(bytes.NewReader(body))
 	for first := true; ; first = false {
 		from := dec.InputOffset()
@@ -187,6 +190,39 @@ func (d *document) end(t xml.EndElement) error {
 	}
 	d.open = d.open[:depth-1]
 	return nil
+}
+
+// crowded finds, without parsing, documents with far more tags and attributes than maxElements,
+// or with names beyond reason: the parser reads a whole tag before it can be stopped.
+func crowded(body []byte) bool {
+	const longest = 1 << 14 // bytes of a tag outside of quotes
+	count, length, inTag, special, quote := 0, 0, false, false, byte(0)
+	for i, c := range body {
+		switch {
+		case !inTag:
+			if c == '<' {
+				inTag, length, special = true, 0, i+1 < len(body) && body[i+1] == '!'
+				count++
+			}
+			continue
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+			continue
+		case c == '>':
+			inTag = false
+		case special:
+		case c == '"' || c == '\'':
+			quote = c
+		case c == '=':
+			count++
+		}
+		if length++; length > longest && !special {
+			return true
+		}
+	}
+	return count > 4*maxElements
 }
 
 func blank(s []byte) bool { return len(bytes.Trim(s, " \t\r\n")) == 0 }
