@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -91,28 +92,47 @@ func (r *Reader) Query(b *tape.Builder, raw string, ps *Params) (unknown []strin
 	return r.members(b, ps)
 }
 
-// Cookies reads a Cookie header (RFC 6265 §4.2) as Query reads a query. Names are compared
-// as they stand, values are percent-decoded.
+// Cookies reads a Cookie header (RFC 6265 §4.2) as Query reads a query. Values are
+// percent-decoded. Cookies that are no parameters are not looked at: they belong to somebody
+// else, who may write them in his own way; unknown lists their names.
 func (r *Reader) Cookies(b *tape.Builder, header string, ps *Params) (unknown []string, err error) {
 	r.start(problem.BadHeader, Repeat)
-	if strings.ContainsAny(header, "&+") {
-		header = strings.NewReplacer("&", "%26", "+", "%2B").Replace(header)
-	}
 	r.raw = r.raw[:0]
 	for i, pair := range strings.Split(header, ";") {
-		if i > 0 {
-			r.raw = append(r.raw, '&')
-			pair = strings.TrimPrefix(pair, " ")
+		pair = strings.TrimPrefix(pair, " ")
+		name, value, ok := strings.Cut(pair, "=")
+		if !ps.mayBe(name) {
+			if len(unknown) < 20 && !slices.Contains(unknown, name) {
+				unknown = append(unknown, name)
+			}
+			continue
 		}
-		if !strings.Contains(pair, "=") || strings.ContainsAny(pair, " \t\",\\") {
+		if !ok || strings.ContainsAny(pair, " \t\",\\") {
 			return nil, refuse(r.code, "cookie %d is not written name=value", i+1)
 		}
-		r.raw = append(r.raw, pair...)
+		if len(r.raw) > 0 {
+			r.raw = append(r.raw, '&')
+		}
+		r.raw = append(append(append(r.raw, name...), '='), cookieValue.Replace(value)...)
 	}
 	if err := r.split(r.raw); err != nil {
 		return nil, err
 	}
-	return r.members(b, ps)
+	others, err := r.members(b, ps)
+	return append(unknown, others...), err
+}
+
+// cookieValue is how a cookie's value is written in a query: & and + are nothing special in it.
+var cookieValue = strings.NewReplacer("&", "%26", "+", "%2B")
+
+// mayBe reports whether a name on the wire, as it stands or percent-decoded, is a parameter's.
+func (ps *Params) mayBe(name string) bool {
+	if _, ok := ps.byWire[name]; ok || ps.rest >= 0 {
+		return true
+	}
+	decoded, err := url.PathUnescape(name)
+	_, ok := ps.byWire[decoded]
+	return ok && err == nil
 }
 
 func (r *Reader) members(b *tape.Builder, ps *Params) (unknown []string, err error) {
