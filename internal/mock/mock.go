@@ -9,7 +9,6 @@ package mock
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -92,7 +91,7 @@ func (p *Provider) Answer(op *contract.Operation, args contract.Args) (int, http
 	if p.hits(p.faults.WrongSchema) {
 		value = spoil(value)
 	}
-	body, err := json.Marshal(value)
+	body, err := write(value, schema)
 	if err != nil { // values are JSON trees: cannot happen
 		return http.StatusInternalServerError, header, []byte(`{}`)
 	}
@@ -122,7 +121,7 @@ func (p *Provider) errorBody(op *contract.Operation, status int) []byte {
 		return []byte(`{}`)
 	}
 	g := &generator{rng: p.rng, now: p.now()}
-	body, err := json.Marshal(g.value(schema, nil, 0))
+	body, err := write(g.value(schema, nil, 0), schema)
 	if err != nil {
 		return []byte(`{}`)
 	}
