@@ -97,7 +97,7 @@ func checkUnit(t *testing.T, text string) error {
 }
 
 var (
-	sallyportCommand = regexp.MustCompile(`(?m)(?:^|[ /;&|(])sallyport((?: +[a-z]+)+)([^\n;&|)]*)`)
+	sallyportCommand = regexp.MustCompile(`(?m)(?:^|[ /;&|(])sallyport((?: +[a-z][a-z0-9-]*)+)([^\n;&|)]*)`)
 	flagWord         = regexp.MustCompile(`(?:^| )(--?[a-z][a-z-]*)`)
 )
 
