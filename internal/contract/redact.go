@@ -5,7 +5,7 @@ import (
 	"sallyport/internal/tape"
 )
 
-// maskedUnreadable stands for what cannot be shown because nothing says what it is.
+// The words that stand for what may not be shown.
 const (
 	maskedUnknown    = "[unknown]"
 	maskedUnreadable = `"[unreadable]"`
@@ -39,13 +39,11 @@ func (o *Operation) redactParam(m *schema.Machine, out []byte, t *tape.Tape, i i
 	if !ok || q.In == InBody {
 		return appendMember(out, shownKey(name), []byte(`"`+maskedUnknown+`"`))
 	}
-	m.Check(t, i, q.id, schema.Request)
-	return appendMember(out, name, m.AppendRedacted(nil))
+	return appendMember(out, name, redacted(m, t, i, q.id, schema.Request))
 }
 
 func (o *Operation) redactBody(m *schema.Machine, out []byte, t *tape.Tape) []byte {
-	m.Check(t, 0, o.bodyID, schema.Request)
-	text := m.AppendRedacted(nil)
+	text := redacted(m, t, 0, o.bodyID, schema.Request)
 	if o.whole {
 		return appendMember(out, "body", text)
 	}
@@ -85,7 +83,12 @@ func (o *Operation) RedactReply(status int, body []byte) []byte {
 	}
 	m := o.doc.prog.Get()
 	defer m.Put()
-	if m.Check(&t, 0, rule.id, schema.Response) == schema.TooComplex {
+	return redacted(m, &t, 0, rule.id, schema.Response)
+}
+
+// redacted renders one value. What is not understood to its end is not shown at all.
+func redacted(m *schema.Machine, t *tape.Tape, i int, id schema.ID, mode schema.Mode) []byte {
+	if m.Check(t, i, id, mode) == schema.TooComplex {
 		return []byte(maskedUnreadable)
 	}
 	return m.AppendRedacted(nil)

@@ -223,6 +223,9 @@ func TestWorkIsBounded(t *testing.T) {
 	if text := string(o.RedactReply(200, body)); text != maskedUnreadable {
 		t.Errorf("what was not understood is shown: %.100s", text)
 	}
+	if text := string(o.RedactArgs(args)); text != `{"body":`+maskedUnreadable+`}` {
+		t.Errorf("what was not understood is shown: %.100s", text)
+	}
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("all of it took %v", took)
 	}
