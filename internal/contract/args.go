@@ -3,6 +3,7 @@ package contract
 import (
 	"fmt"
 	"sort"
+	"sync/atomic"
 
 	"sallyport/internal/tape"
 	"sallyport/internal/wire"
@@ -20,6 +21,29 @@ type Args struct {
 	body  *tape.Tape  // the body; nil: none
 	files []wire.File // what file parts of a multipart body say beside their bytes
 	err   error       // what NewArgs could not hold
+	made  *made       // what Check wrote of what Parse read
+}
+
+// made is a form as Check wrote it, to find out whether a form can carry it: Encode takes it
+// from there. Copies of an Args share it, as they share what it was made of.
+type made struct{ body atomic.Pointer[[]byte] }
+
+// keep keeps a form until a value changes.
+func (m *made) keep(body []byte) {
+	if m != nil {
+		m.body.Store(&body)
+	}
+}
+
+// take gives the form to one who writes it, once; nil: there is none.
+func (m *made) take() []byte {
+	if m == nil {
+		return nil
+	}
+	if body := m.body.Swap(nil); body != nil {
+		return *body
+	}
+	return nil
 }
 
 // NewArgs copies a tree of string, json.Number, bool, nil, []any and map[string]any. Go
@@ -97,6 +121,7 @@ func (a Args) Get(p Path) (any, bool) {
 // be one that exists or the next one; a step through a value of another kind, or "[]",
 // is an error and changes nothing.
 func (a *Args) Set(p Path, v any) error {
+	a.made.take() // it is of the old values
 	t, steps, ok := a.place(p)
 	if !ok {
 		return fmt.Errorf("set %s: a path starts with a name and has no [] in it", p)
@@ -152,6 +177,7 @@ func (a Args) Clone() Args {
 			*t = fresh
 		}
 	}
+	a.made = nil
 	return a
 }
 

@@ -34,7 +34,7 @@ func (o *Operation) Check(a Args) []problem.Fault {
 			c.param(q, a.rest)
 		}
 	}
-	c.body(a.body, a.files)
+	c.body(&a)
 	if c.complex {
 		return []problem.Fault{tooComplex}
 	}
@@ -149,8 +149,8 @@ func (c *checker) way(t *tape.Tape, node int) []schema.Step {
 }
 
 // body checks the whole body at once.
-func (c *checker) body(t *tape.Tape, files []wire.File) {
-	o := c.op
+func (c *checker) body(a *Args) {
+	o, t := c.op, a.body
 	switch {
 	case o.body == nil || t == nil && !o.BodyRequired:
 		return
@@ -164,8 +164,14 @@ func (c *checker) body(t *tape.Tape, files []wire.File) {
 	if o.whole {
 		before = []schema.Step{named("body")}
 	}
-	c.fits(t, 0, o.bodyID, before)
-	for _, m := range o.bodyMisfits(c.writer, t, files) {
+	if c.fits(t, 0, o.bodyID, before) && o.RequestType == FormType && a.made != nil && t == a.body {
+		body, err := c.writer.Form(make([]byte, 0, 2*len(t.Src)+64), t, 0, o.form, o.doc.prog.Shape(o.bodyID))
+		if err == nil {
+			a.made.keep(body)
+			return
+		}
+	}
+	for _, m := range o.bodyMisfits(c.writer, t, a.files) {
 		c.add(faultAt(o.ours(before, c.way(t, m.Node)), m.Found, m.Want, ""))
 	}
 }

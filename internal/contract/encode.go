@@ -32,7 +32,7 @@ func (o *Operation) Encode(a Args, account map[string]string) (Output, error) {
 	if a, err = a.withAccount(account); err != nil {
 		return Output{}, err
 	}
-	e := encoder{op: o, writer: writers.Get().(*wire.Writer), files: a.files, out: Output{Header: http.Header{}}}
+	e := encoder{op: o, writer: writers.Get().(*wire.Writer), files: a.files, form: a.made.take(), out: Output{Header: http.Header{}}}
 	defer writers.Put(e.writer)
 	if err := e.target(a.rest); err != nil {
 		return Output{}, err
@@ -94,6 +94,7 @@ type encoder struct {
 	op     *Operation
 	writer *wire.Writer
 	files  []wire.File
+	form   []byte // the body, where Check wrote it already
 	out    Output
 }
 
@@ -186,6 +187,10 @@ func (e *encoder) body(t *tape.Tape) error {
 		e.out.Body = appendOrdered(make([]byte, 0, len(t.Src)+64), t, 0, shape)
 	case FormType:
 		e.out.ContentType = FormType
+		if e.form != nil {
+			e.out.Body = e.form
+			return nil
+		}
 		e.out.Body, err = e.writer.Form(make([]byte, 0, 2*len(t.Src)+64), t, 0, o.form, shape)
 	case MultipartType:
 		var boundary string

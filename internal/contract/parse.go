@@ -59,6 +59,9 @@ func (o *Operation) Parse(in Input) (Args, []problem.Fault, error) {
 	}
 	args.files = p.files
 	p.prune(&args)
+	if o.RequestType == FormType {
+		args.made = new(made)
+	}
 	return args, p.faults, nil
 }
 
