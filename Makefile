@@ -34,6 +34,7 @@ torture: deps
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./bench/...
+	cd bench/peers && $(GO) run .
 
 # What the tests need besides Go: Node with the official SDKs, Chromium. Installs only what is missing.
 deps:

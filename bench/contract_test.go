@@ -85,3 +85,26 @@ func TestAnswerBesideValid(t *testing.T) {
 		t.Errorf("an answer takes %.2f times as long as json.Valid with %.0f allocations, want at most 1.5 and one", median, got[0].Allocs)
 	}
 }
+
+// Bodies that are made to cost time cost about as much as their size: the bound is far
+// above what they take and far below what anything quadratic takes in a mebibyte. The goal
+// of 50 ms is held by `make bench`.
+func TestHostileBodies(t *testing.T) {
+	e := prepared(t)
+	for _, h := range bodies.Hostile(1 << 20) {
+		root := e.Intent
+		if h.List {
+			root = e.List
+		}
+		best, outcome := time.Hour, ""
+		for range 3 {
+			start := time.Now()
+			outcome = e.Outcome(h.Text, root, schema.Response)
+			best = min(best, time.Since(start))
+		}
+		t.Logf("%s: %s after %v", h.Name, outcome, best)
+		if best > 400*time.Millisecond {
+			t.Errorf("%s takes %v", h.Name, best)
+		}
+	}
+}

@@ -7,7 +7,6 @@ package engine
 
 import (
 	"fmt"
-	"strings"
 
 	"sallyport/bench/bodies"
 	"sallyport/internal/schema"
@@ -65,15 +64,23 @@ func marks(t *tape.Tape, node int) (schema.Mark, error) {
 	return 0, nil
 }
 
-// Operations are the pointers of every operation's request and success schemas, those of
-// paths that begin with prefix; "" for all.
-func Operations(doc *tape.Tape, prefix string) (pointers []string, operations int) {
+// Operations are the pointers of the schemas of every operation's bodies.
+func Operations(doc *tape.Tape) (pointers []string, operations int) {
+	return operationsOf(doc, func(string) bool { return true })
+}
+
+// OperationsAt is Operations for one path.
+func OperationsAt(doc *tape.Tape, path string) (pointers []string, operations int) {
+	return operationsOf(doc, func(p string) bool { return p == path })
+}
+
+func operationsOf(doc *tape.Tape, wanted func(path string) bool) (pointers []string, operations int) {
 	paths, ok := doc.Resolve("/paths")
 	if !ok {
 		return nil, 0
 	}
 	for _, path := range children(doc, paths) {
-		if !strings.HasPrefix(string(doc.Key(path)), prefix) {
+		if !wanted(string(doc.Key(path))) {
 			continue
 		}
 		for _, method := range children(doc, path) {
@@ -195,6 +202,25 @@ func (b *Bench) answer(text []byte, root schema.ID, lens *schema.Lens, logged bo
 		b.log = m.AppendRedacted(b.log[:0])
 	}
 	return m.Sensitive(), nil
+}
+
+// Outcome does with any text what is done with an answer, to the end: faults are collected
+// and what can be shown is reduced and rendered. It says in a word what became of it.
+func (b *Bench) Outcome(text []byte, root schema.ID, mode schema.Mode) string {
+	if err := b.tape.Parse(text, tape.Limits{}); err != nil {
+		return "not read"
+	}
+	m := b.Program.Get()
+	defer m.Put()
+	v := m.Check(&b.tape, 0, root, mode)
+	if v == schema.Invalid {
+		m.Explain(schema.Everything(), 20)
+	}
+	if v != schema.TooComplex {
+		b.out, _ = m.AppendReduced(b.out[:0], schema.Everything())
+		b.log = m.AppendRedacted(b.log[:0])
+	}
+	return v.String()
 }
 
 // Out is what the last answer was reduced to.
