@@ -61,12 +61,12 @@ func rows(size int, value string) []byte {
 	return []byte("[" + strings.Repeat(row+",", max(0, size/len(row)-1)) + row + "]")
 }
 
-// colliding gives names whose hashes share their lower twelve bits.
+// colliding gives names whose hashes share their lower ten bits.
 func colliding() func(int) string {
 	next := 0
 	return func(int) string {
 		for {
-			if name := "k" + strconv.Itoa(next); tape.Hash(name)&0xfff == 0 {
+			if name := "k" + strconv.Itoa(next); tape.Hash(name)&0x3ff == 0 {
 				next++
 				return name
 			}

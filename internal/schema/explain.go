@@ -67,7 +67,7 @@ func (e *explainer) full() bool { return !e.trial && len(e.faults) >= e.max }
 
 // fault reports what stands at a node, where the lens sees it.
 func (e *explainer) fault(t uint32, see *Lens, hide bool, rule, want string) {
-	if see == nil {
+	if see == nil || e.full() {
 		return
 	}
 	if e.trial {
@@ -75,6 +75,14 @@ func (e *explainer) fault(t uint32, see *Lens, hide bool, rule, want string) {
 		return
 	}
 	e.add(t, Fault{Rule: rule, Found: e.found(t, hide), Want: want})
+}
+
+// want describes a schema where that is told.
+func (e *explainer) want(id ID) string {
+	if e.trial || e.full() {
+		return ""
+	}
+	return e.m.p.describe(id)
 }
 
 // walk judges a value by schemas that all apply to it.
@@ -95,7 +103,7 @@ func (e *explainer) walk(ss []ID, t uint32, see *Lens, hide bool) {
 	for _, id := range parts {
 		n := &m.p.nodes[id]
 		if kind := typeOf(nd); n.types&kind == 0 && !m.wholeAnyway(t, n, kind) {
-			e.fault(t, see, hide, "type", m.p.describe(id))
+			e.fault(t, see, hide, "type", e.want(id))
 			m.set(t, m.state[t]|bad)
 			return
 		}
@@ -104,7 +112,7 @@ func (e *explainer) walk(ss []ID, t uint32, see *Lens, hide bool) {
 			if m.p.enums[n.enum].isConst {
 				rule = "const"
 			}
-			e.fault(t, see, hide, rule, m.p.describe(id))
+			e.fault(t, see, hide, rule, e.want(id))
 		}
 	}
 	switch nd.Kind {

@@ -195,14 +195,17 @@ func (e *explainer) name(parts []ID, i uint32, see *Lens) {
 
 // required reports missing members that the lens would see.
 func (e *explainer) required(parts []ID, t uint32, see *Lens) {
-	if see == nil {
+	if see == nil || e.full() {
 		return
 	}
 	m := e.m
 	var told []string
 	miss := func(name span, rule, why string) {
+		if m.has(t, name) {
+			return
+		}
 		text := string(m.p.str(name))
-		if slices.Contains(told, text) || m.has(t, name) {
+		if slices.Contains(told, text) {
 			return
 		}
 		kids := e.property(parts, name)
@@ -210,6 +213,10 @@ func (e *explainer) required(parts []ID, t uint32, see *Lens) {
 			return
 		}
 		told = append(told, text)
+		if e.trial {
+			e.broken++
+			return
+		}
 		e.add(t, Fault{Path: []Step{{Name: text, Index: -1}}, Rule: rule, Found: "nothing", Want: why + m.p.describeIDs(kids)})
 	}
 	for _, id := range parts {
