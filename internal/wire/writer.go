@@ -94,7 +94,7 @@ func (w *Writer) form(node int, s view) {
 	for _, m := range w.ordered(node, s) {
 		name := w.t.Key(m.node)
 		switch {
-		case len(name) == 0, w.style == Brackets && bytes.IndexAny(name, "[]") >= 0:
+		case len(name) == 0, w.style == Brackets && bytes.ContainsAny(name, "[]"):
 			w.misfit(m.node, "a name that is empty or has brackets", "a name that a form can carry")
 		case bytes.IndexByte(name, 0) >= 0:
 			w.misfit(m.node, "a name with a NUL character", "a name that a form can carry")
@@ -297,7 +297,7 @@ func (w *Writer) object(node int, s view) {
 	for _, m := range w.ordered(node, s) {
 		name := w.t.Key(m.node)
 		switch {
-		case len(name) == 0 || bytes.IndexAny(name, "[]") >= 0:
+		case len(name) == 0 || bytes.ContainsAny(name, "[]"):
 			w.misfit(m.node, "a name that is empty or has brackets", "a name that a form can carry")
 		case bytes.IndexByte(name, 0) >= 0:
 			w.misfit(m.node, "a name with a NUL character", "a name that a form can carry")
