@@ -43,7 +43,7 @@ func (m *Machine) composed(t uint32, s ID, n *node, root bool) bool {
 			m.bits |= inner
 		}
 	}
-	m.memo.put(e, ok && m.trials != 0)
+	m.left -= m.memo.put(e, ok && m.trials != 0)
 	return ok
 }
 
@@ -53,6 +53,7 @@ func (m *Machine) compose(t uint32, n *node, nd *tape.Node, root bool) bool {
 	if m.depth++; m.depth > maxNested {
 		m.left = -1
 	}
+	m.left -= visitSteps
 	if n.flags&scoped != 0 {
 		m.enter(n)
 		defer m.leave()
@@ -221,6 +222,7 @@ func (m *Machine) tryBranch(t uint32, s ID, keep bool) bool {
 			return false
 		}
 	}
+	m.left -= 2 * visitSteps
 	b := m.try()
 	ok := m.eval(t, s, false)
 	if ok {
@@ -229,7 +231,7 @@ func (m *Machine) tryBranch(t uint32, s ID, keep bool) bool {
 	}
 	m.fail(b)
 	if keep && m.left >= 0 {
-		m.memo.put(memoSlot{key: key, state: memoFails}, false)
+		m.left -= m.memo.put(memoSlot{key: key, state: memoFails}, false)
 	}
 	return false
 }
@@ -266,7 +268,7 @@ func (m *Machine) open1(t uint32) frame {
 	f := frame{saved: len(m.buf), outer: m.frames}
 	m.lastF++
 	m.frames = m.lastF
-	m.left -= int(m.nodes[t].Count)
+	m.left -= int(m.nodes[t].Count) * 4 * memberSteps
 	for i, end := t+1, m.nodes[t].Next; i < end; i = m.nodes[i].Next {
 		m.buf = append(m.buf, m.state[i])
 		m.set(i, m.state[i]&^known)

@@ -7,8 +7,9 @@ import "sallyport/internal/tape"
 const (
 	stepsPerByte = 64
 	baseSteps    = 4 << 20
-	visitSteps   = 16 // of one schema at one value
-	memberSteps  = 4  // of one member or element on the way
+	visitSteps   = 24  // of one schema at one value
+	memberSteps  = 4   // of one member or element on the way
+	memoSteps    = 400 // of one verdict that is kept
 )
 
 // Machine runs a Program over tapes, one after another. It is not safe for concurrent use.
@@ -125,11 +126,20 @@ func (m *Machine) rewind() {
 	if len(m.state) > 0 {
 		m.state[m.at] = known
 	}
-	nd := &m.nodes[m.at]
-	m.left = baseSteps + stepsPerByte*max(int(nd.End)-int(nd.Off), 8*int(nd.Next-m.at))
+	m.left = baseSteps + stepsPerByte*m.size()
 	m.bits, m.trials, m.shared, m.depth, m.frames, m.lastF = 0, 0, 0, 0, 0, 0
 	m.journal, m.scopes, m.buf = m.journal[:0], m.scopes[:0], m.buf[:0]
 	m.memo.reset()
+}
+
+// size is how many bytes of text the value has; of one that was no JSON text, about how many
+// it would have.
+func (m *Machine) size() int {
+	nd := &m.nodes[m.at]
+	if m.t.Raw || nd.Kind < tape.Array {
+		return int(nd.End) - int(nd.Off)
+	}
+	return min(8*int(nd.Next-m.at), len(m.t.Src)+4*int(nd.Next-m.at))
 }
 
 // Known reports whether the schema knows the value at a node: it was evaluated by a schema

@@ -80,16 +80,20 @@ func (m *memoTable) get(key uint64) (memoSlot, bool) {
 	return s, s.round == m.round && s.state != memoNone
 }
 
-func (m *memoTable) put(s memoSlot, logged bool) {
+// put keeps an entry and says how many steps that took.
+func (m *memoTable) put(s memoSlot, logged bool) (steps int) {
 	at := m.find(s.key)
+	steps = visitSteps
 	if m.slots[at].round != m.round {
 		m.used++
+		steps = memoSteps
 	}
 	s.round = m.round
 	m.slots[at] = s
 	if logged {
 		m.log = append(m.log, at)
 	}
+	return steps
 }
 
 // unmark says of the successes after a point in the log that what they know was taken back.
@@ -102,10 +106,10 @@ func (m *memoTable) unmark(from int) {
 	m.log = m.log[:from]
 }
 
-// grow doubles the table. The log refers to slots, so it is moved with them.
+// grow makes the table four times as large. The log refers to slots, so it is moved with them.
 func (m *memoTable) grow() {
 	old := m.slots
-	m.slots = make([]memoSlot, max(64, 2*len(old)))
+	m.slots = make([]memoSlot, max(64, 4*len(old)))
 	if m.round == 0 {
 		m.round = 1
 	}

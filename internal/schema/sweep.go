@@ -25,7 +25,7 @@ func (m *Machine) sweep(t uint32, s ID) {
 	if _, ok := m.memo.get(key); ok {
 		return
 	}
-	m.memo.put(memoSlot{key: key, state: memoSwept}, false)
+	m.left -= m.memo.put(memoSlot{key: key, state: memoSwept}, false)
 	if nd.Kind == tape.Array {
 		m.sweepElements(t, n, nd)
 	} else {
