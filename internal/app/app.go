@@ -21,6 +21,7 @@ import (
 
 	"sallyport/internal/audit"
 	"sallyport/internal/config"
+	"sallyport/internal/contract"
 	"sallyport/internal/egress"
 	"sallyport/internal/ingress"
 	"sallyport/internal/outbound"
@@ -30,6 +31,7 @@ import (
 	"sallyport/internal/secret"
 	"sallyport/internal/secret/seal"
 	"sallyport/internal/session"
+	"sallyport/internal/store/compiled"
 	"sallyport/internal/store/sqlite"
 )
 
@@ -96,7 +98,7 @@ func Open(ctx context.Context, o Options) (*Gate, error) {
 	}
 	// The limiter comes first: its table then lies in memory that nothing has written yet, and what
 	// nobody asks of it costs nothing.
-	g := &Gate{options: o, log: o.Log, limiter: ratelimit.New(limiterEntries), catalog: provider.Builtin()}
+	g := &Gate{options: o, log: o.Log, limiter: ratelimit.New(limiterEntries), catalog: provider.Builtin().Keep(func(dir string) contract.Cache { return compiled.New(dir, o.Log) })}
 	file, faults := config.Load(o.Path, g.catalog)
 	if len(faults) > 0 {
 		return nil, faults

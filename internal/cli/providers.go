@@ -127,7 +127,7 @@ func (p *Program) catalog() (*provider.Catalog, error) {
 	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
 		return p.Catalog, nil
 	}
-	catalog, err := p.Catalog.With(os.DirFS(folder))
+	catalog, err := p.Catalog.With(os.DirFS(folder), provider.Loading{Only: map[string][]string{}})
 	if err != nil {
 		return nil, because(err, "read "+folder, "every folder in it is one imported provider")
 	}

@@ -35,7 +35,7 @@ type Catalog interface {
 	// them, while contracts are loaded only for those that the file uses.
 	Heads() ([]*provider.Pack, error)
 	// With gives the catalog with the packs of a folder beside its own.
-	With(files fs.FS) (*provider.Catalog, error)
+	With(files fs.FS, o provider.Loading) (*provider.Catalog, error)
 }
 
 // File is a whole, valid sallyport.yaml. It is immutable. All paths in it are absolute: the

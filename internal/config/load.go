@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sallyport/internal/provider"
@@ -151,24 +152,34 @@ func (b *builder) resolve(path string) string {
 
 func (b *builder) stores(root *value) {
 	store := root.at("store")
-	name := "./data/sallyport.db"
-	if s, ok := strings.CutPrefix(store.str(), "sqlite:"); ok {
-		name = s
-	}
+	name := storeName(root)
 	if strings.ContainsAny(name, "?#") || strings.HasPrefix(name, "//") || strings.HasPrefix(name, ":") {
 		b.fault(store, "found "+store.shown(), `write a plain path after sqlite:, such as "sqlite:./data/sallyport.db"`)
 	}
 	b.file.Store = b.resolve(name)
-	b.file.Data = filepath.Dir(b.file.Store)
-	if data := root.at("data").str(); data != "" {
-		b.file.Data = b.resolve(data)
-	}
+	b.file.Data = b.dataFolder(root)
 	b.file.Audit = filepath.Join(b.file.Data, "audit")
 	b.file.Certificates = filepath.Join(b.file.Data, "certificates")
 	b.file.Keystore = filepath.Join(b.file.Data, "keystore.age")
 	if keystore := root.at("secrets", "keystore").str(); keystore != "" {
 		b.file.Keystore = b.resolve(keystore)
 	}
+}
+
+// storeName is the path of the database.
+func storeName(root *value) string {
+	if name, ok := strings.CutPrefix(root.at("store").str(), "sqlite:"); ok {
+		return name
+	}
+	return "./data/sallyport.db"
+}
+
+// dataFolder is the folder for what grows.
+func (b *builder) dataFolder(root *value) string {
+	if data := root.at("data").str(); data != "" {
+		return b.resolve(data)
+	}
+	return filepath.Dir(b.resolve(storeName(root)))
 }
 
 // take claims a host or port for one part of the file.
@@ -202,7 +213,7 @@ func (b *builder) providers(root *value) {
 	case err != nil:
 		b.fault(v, "the folder "+v.shown()+" cannot be read: "+cause(err), "make it, or remove the key: `sallyport providers import` writes into "+providersFolder)
 	case folder != "":
-		catalog, err := b.catalog.With(os.DirFS(folder))
+		catalog, err := b.catalog.With(os.DirFS(folder), provider.Loading{Only: called(root), CacheDir: filepath.Join(b.dataFolder(root), "cache", "contracts")})
 		if err != nil {
 			b.fault(v, err.Error(), "give every imported provider an id of its own")
 		} else {
@@ -210,6 +221,31 @@ func (b *builder) providers(root *value) {
 		}
 	}
 	b.file.Catalog, b.file.Providers = b.catalog, folder
+}
+
+// called lists the operations that the file lets somebody call, by provider; nil is all of them.
+func called(root *value) map[string][]string {
+	only := map[string][]string{}
+	for _, site := range root.at("sites").entries {
+		for _, e := range site.value.at("connections").entries {
+			id := e.value.at("provider").str()
+			ids, known := only[id]
+			if known && ids == nil {
+				continue // all of them, by another connection
+			}
+			ids = append([]string{}, ids...)
+			for _, rule := range e.value.at("browser").entries {
+				ids = append(ids, rule.key)
+			}
+			for _, item := range e.value.at("backend").many() {
+				ids = append(ids, item.str())
+			}
+			if only[id] = ids; slices.Contains(ids, "all") {
+				only[id] = nil
+			}
+		}
+	}
+	return only
 }
 
 // folder is where imported packs lie; "" where there is no such folder and none is asked for.

@@ -31,11 +31,13 @@ const (
 // it is first asked for and kept; a Catalog is safe for concurrent use.
 type Catalog struct {
 	ids     []string
-	entries map[string]*entry // complete and fixed after Open; entries fill themselves
+	caches  func(dir string) contract.Cache // nil: nothing is kept
+	entries map[string]*entry               // complete and fixed after Open; entries fill themselves
 }
 
 type entry struct {
 	files fs.FS // in which its folder lies
+	load  contract.Options
 	once  sync.Once
 	pack  *Pack
 	err   error
@@ -88,15 +90,35 @@ func Open(files fs.FS) (*Catalog, error) {
 	return c, nil
 }
 
+// Loading says how the packs of a folder are loaded.
+type Loading struct {
+	// Only are the operations that will be called, by provider: nothing else of their contracts
+	// is compiled. Nil: everything of all of them; a provider that is missing: nothing of it; a
+	// nil list: everything of it.
+	Only map[string][]string
+	// CacheDir is the folder of a cache of compiled contracts, for a catalog that keeps one.
+	CacheDir string
+}
+
+// Keep gives a catalog that keeps what it compiles of folders in the caches that the function
+// opens.
+func (c *Catalog) Keep(caches func(dir string) contract.Cache) *Catalog {
+	return &Catalog{ids: c.ids, entries: c.entries, caches: caches}
+}
+
 // With gives a catalog of these packs and of those in files, a folder such as Open takes. The
 // packs of c are not loaded again. A pack of files that has the id of one of c is an error:
 // what a known name means must not depend on a folder.
-func (c *Catalog) With(files fs.FS) (*Catalog, error) {
+func (c *Catalog) With(files fs.FS, o Loading) (*Catalog, error) {
 	more, err := Open(files)
 	if err != nil {
 		return nil, err
 	}
-	both := &Catalog{entries: maps.Clone(c.entries), ids: slices.Concat(c.ids, more.ids)}
+	both := &Catalog{entries: maps.Clone(c.entries), ids: slices.Concat(c.ids, more.ids), caches: c.caches}
+	var cache contract.Cache
+	if c.caches != nil && o.CacheDir != "" {
+		cache = c.caches(o.CacheDir)
+	}
 	if both.entries == nil {
 		both.entries = make(map[string]*entry)
 	}
@@ -104,7 +126,14 @@ func (c *Catalog) With(files fs.FS) (*Catalog, error) {
 		if _, taken := c.entries[id]; taken {
 			return nil, fmt.Errorf("open catalog: the folder %s has the id of a provider that the catalog has already; rename it, and the id in its %s", id, packFile)
 		}
-		both.entries[id] = more.entries[id]
+		e := more.entries[id]
+		e.load.Cache = cache
+		if o.Only != nil {
+			if ids, used := o.Only[id]; !used || ids != nil {
+				e.load.Only = slices.Concat([]string{}, ids)
+			}
+		}
+		both.entries[id] = e
 	}
 	slices.Sort(both.ids)
 	return both, nil
@@ -151,12 +180,16 @@ func (c *Catalog) load(id string) (*Pack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load provider %s: %w", id, err)
 	}
-	return Parse(id, data, text)
+	return parse(id, data, text, c.entries[id].load)
 }
 
 // Parse makes a pack of the text of its two files and holds it against every rule. id is the
 // name of its folder.
 func Parse(id string, packText, contractText []byte) (*Pack, error) {
+	return parse(id, packText, contractText, contract.Options{})
+}
+
+func parse(id string, packText, contractText []byte, o contract.Options) (*Pack, error) {
 	pack, err := parsePack(packText)
 	if err != nil {
 		return nil, fmt.Errorf("load provider %s: %s: %w", id, packFile, err)
@@ -164,7 +197,7 @@ func Parse(id string, packText, contractText []byte) (*Pack, error) {
 	if pack.ID != id {
 		return nil, fmt.Errorf("load provider %s: %s: id is %q; write the name of the folder, %q", id, packFile, pack.ID, id)
 	}
-	if pack.contract, err = contract.Load(id+"/"+contractFile, contractText); err != nil {
+	if pack.contract, err = contract.LoadWith(id+"/"+contractFile, contractText, o); err != nil {
 		return nil, fmt.Errorf("load provider %s: %w", id, err)
 	}
 	h := sha256.New()

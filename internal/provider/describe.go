@@ -45,8 +45,16 @@ type OperationLine struct {
 	Personal []string `json:"personal,omitempty"`
 	Secret   []string `json:"secret,omitempty"`
 	Card     []string `json:"card,omitempty"`
-	Source   string   `json:"source"`
+	// Fields says where the sensitive fields are listed, where they are not listed here because the
+	// provider has too many operations.
+	Fields string `json:"fields,omitempty"`
+	Source string `json:"source"`
 }
+
+// describedInFull is up to how many operations Describe lists the sensitive fields of each: the
+// answers of a large description reach into one another.
+const describedInFull = 100
+
 
 // Summary is one line of `providers list`.
 type Summary struct {
@@ -95,6 +103,10 @@ func (p *Pack) operationLine(op *contract.Operation) OperationLine {
 	}
 	if l := op.Legacy; l != nil {
 		line.Legacy = strings.TrimSpace("since " + l.Since + ": " + l.Note)
+	}
+	if len(p.contract.Operations()) > describedInFull {
+		line.Fields = "sallyport providers show " + p.ID + " " + op.ID
+		return line
 	}
 	for _, param := range op.Params {
 		line.mark("in ", param.Name, param.Schema, nil)

@@ -177,6 +177,9 @@ func (p *page) operations(ops []OperationLine) {
 				p.entry(4, 10, group.label, strings.Join(group.fields, ", "))
 			}
 		}
+		if op.Fields != "" {
+			p.entry(4, 10, "fields", op.Fields)
+		}
 	}
 }
 
