@@ -55,7 +55,6 @@ type OperationLine struct {
 // answers of a large description reach into one another.
 const describedInFull = 100
 
-
 // Summary is one line of `providers list`.
 type Summary struct {
 	ID         string   `json:"id"`
