@@ -44,6 +44,7 @@ type spec struct {
 	ids     []ID
 	open    *schematest.Oracle // answers
 	closed  *schematest.Oracle // requests
+	met     map[string]int     // how often a schema was met, by its text
 	refused []string           // patterns that cannot be matched here
 }
 
@@ -357,7 +358,7 @@ func (s *spec) run(t *testing.T, tally *specTally) {
 func (s *spec) runPart(t *testing.T, p specPart, id ID, seed uint64, tally *specTally) {
 	schema, _ := schematest.Resolve(s.tree, "#"+p.pointer)
 	g := schematest.New(seed)
-	g.Root, g.Translate, g.Whole = s.tree, translatePattern, p.request
+	g.Root, g.Translate, g.Whole, g.Deeper = s.tree, translatePattern, p.request, 8
 	fits := 0
 	for try := 0; try < 12 && fits < torture(1, 2); try++ {
 		value := g.Value(pickDepth(try), schema)
@@ -375,7 +376,7 @@ func (s *spec) runPart(t *testing.T, p specPart, id ID, seed uint64, tally *spec
 			}
 		}
 		mutations := g.Mutations(value, p.request, schema)
-		step := max(1, len(mutations)/torture(25, 500))
+		step := max(1, len(mutations)/s.share(p, schema))
 		for i := 0; i < len(mutations); i += step {
 			m := mutations[i]
 			tally.mutations++
@@ -431,6 +432,19 @@ func unfit(part specPart) bool {
 		}
 	}
 	return false
+}
+
+// share is how many of a value's mutations are tried: many operations have the same schema, and
+// after the first of them a few are enough.
+func (s *spec) share(p specPart, schema any) int {
+	key := fmt.Sprint(p.request, " ", string(schematest.Text(schema)))
+	if s.met == nil {
+		s.met = map[string]int{}
+	}
+	if s.met[key]++; s.met[key] > 2 {
+		return torture(5, 20)
+	}
+	return torture(25, 500)
 }
 
 func pickDepth(try int) int { return []int{2, 3, 1, 2, 0, 3}[try%6] }

@@ -29,6 +29,9 @@ type Gen struct {
 	Whole bool
 	// Dynamic makes definitions resources of their own with anchors, and uses $dynamicRef.
 	Dynamic bool
+	// Deeper is how many levels of required members more than four are made below the depth asked for. A validator
+	// that remembers nothing may take time that doubles with each.
+	Deeper int
 	// Typed gives every schema a type or parts, so that none lets everything through.
 	Typed bool
 

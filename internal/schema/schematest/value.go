@@ -27,7 +27,7 @@ func (g *Gen) Value(depth int, schemas ...any) any {
 }
 
 func (g *Gen) value(depth int, schemas ...any) any {
-	if g.made++; depth < -12 || g.made > maxValues {
+	if g.made++; depth < -4-g.Deeper || g.made > maxValues {
 		return nil
 	}
 	r := newRules()
