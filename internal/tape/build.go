@@ -1,6 +1,7 @@
 package tape
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -60,10 +61,25 @@ func text[T ~string | ~[]byte](b *Builder, s T) (from, to uint32) {
 		return from, from
 	}
 	b.t.Src = append(b.t.Src, s...)
-	if !utf8.Valid(b.t.Src[from:]) {
+	if added := b.t.Src[from:]; !ascii(added) && !utf8.Valid(added) {
 		b.fail("not valid UTF-8")
 	}
 	return from, uint32(len(b.t.Src))
+}
+
+// ascii is what most names and values are; it is found faster than UTF-8 is checked.
+func ascii(s []byte) bool {
+	for len(s) >= 8 {
+		if binary.LittleEndian.Uint64(s)&highs != 0 {
+			return false
+		}
+		s = s[8:]
+	}
+	var all byte
+	for _, c := range s {
+		all |= c
+	}
+	return all < utf8.RuneSelf
 }
 
 // Key names the next member; the bytes are copied.
