@@ -37,7 +37,11 @@ func newAnswers(data []byte) *answers {
 	if _, err := w.Write(data); err != nil || w.Close() != nil {
 		return nil // a buffer takes everything
 	}
-	return &answers{packed: bytes.Clone(b.Bytes()), kept: map[int]*Schema{}, seen: map[int]weak.Pointer[Schema]{}}
+	return packedAnswers(bytes.Clone(b.Bytes()))
+}
+
+func packedAnswers(packed []byte) *answers {
+	return &answers{packed: packed, kept: map[int]*Schema{}, seen: map[int]weak.Pointer[Schema]{}}
 }
 
 // schema describes the answer whose schema stands at a node. With keep it is remembered.

@@ -27,29 +27,37 @@ func cacheKey(data []byte, only []string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// fromCache takes the program of ops from the cache: from the whole document's, which has
-// all that is wanted, or from that of exactly these operations.
-func (d *Document) fromCache(ops []*Operation, data []byte, o Options) bool {
+// compiled is what a cache has of a document: where a program lies for its operations, and
+// the document's text, compressed.
+type compiled struct {
+	ids  map[string][]schema.ID // of each operation's schemas, in the order of roots
+	text []byte                 // compressed; empty for a small document
+	prog []byte
+}
+
+// cached looks for a document's program: the whole one, which has all that is wanted, or
+// that of exactly the operations that are asked for. nil: there is none.
+func (o Options) cached(data []byte) *compiled {
+	if o.Cache == nil {
+		return nil
+	}
 	keys := []string{cacheKey(data, nil)}
 	if o.Only != nil {
 		keys = append(keys, cacheKey(data, o.Only))
 	}
 	for _, key := range keys {
-		blob, ok := o.Cache.Load(key)
-		if !ok {
-			continue
-		}
-		if prog, err := unpack(ops, blob); err == nil {
-			d.prog = prog
-			return true
+		if blob, ok := o.Cache.Load(key); ok {
+			if c, err := readCompiled(blob); err == nil {
+				return c
+			}
 		}
 	}
-	return false
+	return nil
 }
 
-// pack writes the ids of every operation's schemas, and the program.
-func pack(ops []*Operation, prog *schema.Program) ([]byte, error) {
-	text, err := prog.MarshalBinary()
+// write writes the ids of every operation's schemas, the text, and the program.
+func (d *Document) write(ops []*Operation) ([]byte, error) {
+	prog, err := d.prog.MarshalBinary()
 	if err != nil {
 		return nil, err
 	}
@@ -62,48 +70,64 @@ func pack(ops []*Operation, prog *schema.Program) ([]byte, error) {
 			out = binary.AppendUvarint(out, uint64(*r.id))
 		}
 	}
-	return append(out, text...), nil
+	var text []byte
+	if d.answers != nil {
+		text = d.answers.packed
+	}
+	out = append(binary.AppendUvarint(out, uint64(len(text))), text...)
+	return append(out, prog...), nil
 }
 
-var errForeign = errors.New("not a compiled contract of this version")
-
-// unpack reads what pack wrote, for some of the operations, and sets their ids. It keeps
-// only what they reach.
-func unpack(ops []*Operation, blob []byte) (*schema.Program, error) {
+func readCompiled(blob []byte) (*compiled, error) {
 	rest, ok := bytes.CutPrefix(blob, []byte(compiledMagic))
 	if !ok {
 		return nil, errForeign
 	}
 	r := varints{rest: rest}
-	ids := map[string][]schema.ID{}
-	for range r.next(len(rest)) {
+	c := &compiled{ids: map[string][]schema.ID{}}
+	for n := r.next(len(rest)); n > 0 && !r.failed; n-- {
 		name := string(r.text(r.next(len(rest))))
-		list := make([]schema.ID, 0, 8)
-		for range r.next(len(rest)) {
+		count := r.next(len(rest))
+		list := make([]schema.ID, 0, min(count, 64))
+		for ; count > 0 && !r.failed; count-- {
 			list = append(list, schema.ID(r.next(1<<32-1)))
 		}
-		ids[name] = list
+		c.ids[name] = list
 	}
+	c.text = bytes.Clone(r.text(r.next(len(rest))))
+	c.prog = r.rest
+	if r.failed {
+		return nil, errForeign
+	}
+	return c, nil
+}
+
+// use gives a document the program of some operations, and them their ids. Only what they
+// reach is kept.
+func (c *compiled) use(d *Document, ops []*Operation) error {
 	var wanted []schema.ID
 	for _, o := range ops {
-		list, ok := ids[o.ID]
+		list, ok := c.ids[o.ID]
 		if !ok || len(list) != len(roots([]*Operation{o})) {
-			return nil, errForeign
+			return errForeign
 		}
 		wanted = append(wanted, list...)
 	}
-	if r.failed || len(wanted) == 0 {
-		return nil, errForeign
+	if len(wanted) == 0 {
+		return errForeign
 	}
-	prog, got, err := schema.UnmarshalSubset(r.rest, wanted...)
+	prog, got, err := schema.UnmarshalSubset(c.prog, wanted...)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	d.prog = prog
 	for i, root := range roots(ops) {
 		*root.id = got[i]
 	}
-	return prog, nil
+	return nil
 }
+
+var errForeign = errors.New("not a compiled contract of this version")
 
 // varints reads numbers and texts from the front of a blob.
 type varints struct {

@@ -56,41 +56,81 @@ func LoadOnly(name string, data []byte, ids ...string) (*Document, error) {
 
 // LoadWith is Load with options.
 func LoadWith(name string, data []byte, options Options) (*Document, error) {
+	if c := options.cached(data); c != nil {
+		if d, _, err := load(name, data, options.Only, c); err == nil {
+			return d, nil
+		}
+	}
+	d, loaded, err := load(name, data, options.Only, nil)
+	if err != nil {
+		return nil, err
+	}
+	if options.Cache != nil && d.prog != nil {
+		if blob, err := d.write(loaded); err == nil {
+			options.Cache.Store(cacheKey(data, options.Only), blob)
+		}
+	}
+	return d, nil
+}
+
+// load reads a document. With c, which was made of the same text when that had no fault, it
+// compiles nothing and describes no answers.
+func load(name string, data []byte, only []string, c *compiled) (*Document, []*Operation, error) {
 	doc := new(tape.Tape)
 	l := newLoader(name, doc)
 	if err := doc.Parse(data, documentLimits); err != nil {
-		return nil, l.broken(err)
+		return nil, nil, l.broken(err)
 	}
 	if !l.is(0, tape.Object) {
-		return nil, l.broken(&tape.SyntaxError{What: "the document is not an object"})
+		return nil, nil, l.broken(&tape.SyntaxError{What: "the document is not an object"})
 	}
 	l.doc = withoutInserted(doc)
+	l.brief = c != nil && len(c.text) > 0
 	d := &Document{name: name, byID: map[string]*Operation{}}
 	l.document(d)
 	var loaded []*Operation
 	for _, o := range d.ops {
-		if options.Only == nil || slices.Contains(options.Only, o.ID) {
+		if only == nil || slices.Contains(only, o.ID) {
 			l.load(o)
 			loaded = append(loaded, o)
 		}
 	}
 	l.finish()
+	if c == nil {
+		l.compileAll(d, loaded)
+	} else if err := c.use(d, loaded); err != nil {
+		return nil, nil, l.broken(err)
+	}
+	if d.prog != nil {
+		l.complete(d, loaded, data, c)
+	}
+	if len(l.faults) > 0 {
+		return nil, nil, l.err()
+	}
+	sort.Slice(d.ops, func(i, j int) bool { return d.ops[i].ID < d.ops[j].ID })
+	return d, loaded, nil
+}
+
+// complete prepares the operations for calls, and lets go of what a call does not need.
+func (l *loader) complete(d *Document, loaded []*Operation, data []byte, c *compiled) {
 	for _, o := range loaded {
 		o.complete()
+		if err := o.prepare(); err != nil {
+			l.fault(o.place.node, "", "%v", err)
+		}
 	}
-	l.program(d, loaded, data, options)
-	if len(l.faults) > 0 {
-		return nil, l.err()
+	if l.brief {
+		d.answers = packedAnswers(c.text)
+	} else {
+		d.answers = newAnswers(data)
 	}
-	if d.answers = newAnswers(data); d.answers != nil {
-		for _, o := range loaded {
-			for i := range o.replies {
+	for _, o := range loaded {
+		for i := range o.replies {
+			if d.answers != nil {
 				o.replies[i].schema = nil
 			}
 		}
 	}
-	sort.Slice(d.ops, func(i, j int) bool { return d.ops[i].ID < d.ops[j].ID })
-	return d, nil
 }
 
 // Name is the name given to Load.

@@ -10,12 +10,12 @@ func (l *loader) finish() {
 		pending[w.into] = w
 	}
 	for _, w := range l.later {
-		l.complete(w, pending, 0)
+		l.follow(w, pending, 0)
 	}
 	l.lift()
 }
 
-func (l *loader) complete(w wrapper, pending map[*Schema]wrapper, depth int) {
+func (l *loader) follow(w wrapper, pending map[*Schema]wrapper, depth int) {
 	if _, open := pending[w.into]; !open {
 		return
 	}
@@ -24,7 +24,7 @@ func (l *loader) complete(w wrapper, pending map[*Schema]wrapper, depth int) {
 		return
 	}
 	if next, open := pending[w.target]; open {
-		l.complete(next, pending, depth+1)
+		l.follow(next, pending, depth+1)
 	}
 	delete(pending, w.into)
 	*w.into = *w.target

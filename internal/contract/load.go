@@ -28,6 +28,7 @@ type loader struct {
 	told    map[string]bool // places that have a fault already
 	schemas map[schemaKey]*Schema
 	later   []wrapper // references with annotations beside them
+	brief   bool      // answers are not described
 }
 
 // schemaKey: one schema text is described once for requests and once for answers,

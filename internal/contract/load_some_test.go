@@ -82,6 +82,19 @@ func TestLoadOnly(t *testing.T) {
 		t.Error("an operation that was not loaded is written")
 	}
 	sameCalls(t, all, some, "change-thing-7")
+	cache := memory{}
+	for range 2 { // compiled and stored, then taken from there
+		d, err := LoadWith("large", data, Options{Cache: cache})
+		if err != nil || len(cache) != 1 {
+			t.Fatal(len(cache), err)
+		}
+		sameCalls(t, all, d, "change-thing-7")
+	}
+	taken, err := LoadWith("large", data, Options{Only: []string{"change-thing-7"}, Cache: cache})
+	if err != nil || len(cache) != 1 || taken.prog.Len() > 100 {
+		t.Fatal(len(cache), err)
+	}
+	sameCalls(t, all, taken, "change-thing-7")
 	runtime.KeepAlive(all)
 }
 

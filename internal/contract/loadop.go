@@ -234,7 +234,9 @@ func (l *loader) content(rule *replyRule, r int) {
 		l.fault(found, "", "write one media type with a schema")
 		return
 	}
-	rule.node, rule.schema = s, l.schema(s, false)
+	if rule.node = s; !l.brief {
+		rule.schema = l.schema(s, false)
+	}
 	if mediaFamily(l.key(found)) == XMLType {
 		rule.xmlRoot = l.xmlRoot(s)
 	}

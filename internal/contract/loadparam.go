@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/internal/schema"
 	"sallyport/internal/tape"
 	"sallyport/internal/wire"
 )
@@ -224,8 +225,10 @@ func (l *loader) properties(o, depth int) (list []property, required map[string]
 func (o *Operation) complete() {
 	o.open = o.openBody()
 	for i := range o.replies {
-		if r := &o.replies[i]; r.schema != nil {
-			r.root = rootName(r.schema)
+		if r := &o.replies[i]; r.node >= 0 {
+			if s := o.doc.prog.Shape(r.id); s.Types()&schema.Object == 0 && len(s.Names()) == 0 {
+				r.root = "body"
+			}
 		}
 	}
 	for i := range o.Params {

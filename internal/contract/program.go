@@ -7,28 +7,6 @@ import (
 	"sallyport/internal/tape"
 )
 
-// program gives the document its program: from the cache, or compiled. A document with
-// faults is compiled too, so that all of them are told at once, but never stored.
-func (l *loader) program(d *Document, ops []*Operation, data []byte, options Options) {
-	cached := options.Cache != nil && len(l.faults) == 0
-	if !cached || !d.fromCache(ops, data, options) {
-		l.compileAll(d, ops)
-		if cached && len(l.faults) == 0 {
-			if blob, err := pack(ops, d.prog); err == nil {
-				options.Cache.Store(cacheKey(data, options.Only), blob)
-			}
-		}
-	}
-	if d.prog == nil {
-		return
-	}
-	for _, o := range ops {
-		if err := o.prepare(); err != nil {
-			l.fault(o.place.node, "", "%v", err)
-		}
-	}
-}
-
 // compileAll compiles what the operations take and answer into one program.
 func (l *loader) compileAll(d *Document, ops []*Operation) {
 	marks := map[int]schema.Mark{} // of parameters, by their schema's node
