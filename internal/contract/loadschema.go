@@ -11,9 +11,6 @@ import (
 // rules are the parts of a Schema that only this package needs.
 type rules struct {
 	types typeSet // 0: any
-	// nullWins: nullable: true allows null whatever else the schema says (OpenAPI 3.0,
-	// where it may stand beside anyOf without a type).
-	nullWins bool
 	// secret: the field, or each element of it, is marked secret.
 	secret bool
 	// anything: no rule at all, every value is known in full.
@@ -226,7 +223,6 @@ func (l *loader) types(s *Schema, o int) {
 		l.fault(at, "", "found %s; write a type name or an array of them", l.shown(at))
 	}
 	s.Nullable = l.flag(o, "nullable")
-	s.rules.nullWins = s.Nullable
 	for _, n := range names {
 		bit, ok := typeBits[n]
 		switch {

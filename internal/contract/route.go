@@ -137,18 +137,3 @@ func (o *Operation) shape() string {
 	}
 	return b.String()
 }
-
-// pathValues gives the decoded parameters of a path that Route matched.
-func (o *Operation) pathValues(escaped string) (map[string]string, bool) {
-	parts, ok := splitPath(escaped)
-	if !ok || !o.matches(parts) {
-		return nil, false
-	}
-	values := map[string]string{}
-	for i, s := range o.segments {
-		if s.param != "" {
-			values[s.param], _ = s.match(parts[i])
-		}
-	}
-	return values, true
-}
