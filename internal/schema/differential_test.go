@@ -156,6 +156,7 @@ func torture(short, long int) int {
 func tryDifferential(t testing.TB, seed uint64, mode Mode, values int) (valid, invalid int) {
 	g := schematest.New(seed)
 	g.Translate = translatePattern
+	g.Limit = 150 // the judge remembers nothing: larger values take it seconds where references go in circles
 	g.Dynamic = mode != Request
 	g.Whole, g.Typed = mode == Request, mode == Request && seed%4 != 0
 	doc := any(g.Schema())
@@ -189,7 +190,7 @@ func tryDifferential(t testing.TB, seed uint64, mode Mode, values int) (valid, i
 func TestAgreesWithAnIndependentJudge(t *testing.T) {
 	for _, mode := range []Mode{Strict, Request, Response} {
 		schemas, valid, invalid := 0, 0, 0
-		for seed := range uint64(torture(120, 60_000)) {
+		for seed := range uint64(torture(120, 20_000)) {
 			v, i := tryDifferential(t, seed*3+uint64(mode), mode, 12)
 			valid, invalid = valid+v, invalid+i
 			if v+i > 0 {

@@ -45,7 +45,7 @@ func compilePattern(source string) (*pattern, error) {
 	if err != nil {
 		return nil, &PatternError{source, 0, "RE2, which matches patterns, does not take it: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")}
 	}
-	return &pattern{source: source, re: re}, nil
+	return &pattern{source: source, re: re, run: newRunner(text)}, nil
 }
 
 // CheckPattern says why a pattern of ECMA-262 cannot be matched here: a *PatternError; nil: it can.
@@ -58,11 +58,17 @@ func CheckPattern(source string) error {
 type pattern struct {
 	source string // as the schema writes it
 	re     *regexp.Regexp
+	run    *runner // where that is enough
 }
 
 // match tells whether the pattern is found in text, which is valid UTF-8 of at most
 // maxPatternText bytes; what is longer is for the caller to refuse.
-func (p *pattern) match(text []byte) bool { return p.re.Match(text) }
+func (p *pattern) match(text []byte) bool {
+	if p.run != nil {
+		return p.run.match(text)
+	}
+	return p.re.Match(text)
+}
 
 // translatePattern writes the RE2 pattern that matches what the ECMA-262 pattern matches.
 func translatePattern(pattern string) (string, error) {

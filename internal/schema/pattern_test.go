@@ -2,8 +2,10 @@ package schema
 
 import (
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestPatternsMeanWhatECMAScriptSays(t *testing.T) {
@@ -144,6 +146,78 @@ func FuzzPattern(f *testing.F) {
 			}
 			return
 		}
-		p.match([]byte(text))
+		if utf8.ValidString(text) && p.match([]byte(text)) != p.re.MatchString(text) {
+			t.Errorf("%q and %q: %v, and package regexp says otherwise", source, text, p.match([]byte(text)))
+		}
+	})
+}
+
+// TestRunnersAgreeWithRegexp compares the short way with package regexp over random patterns of
+// classes with counts, and texts that come close.
+func TestRunnersAgreeWithRegexp(t *testing.T) {
+	classes := []string{"a", "b", "ab", "[ab]", "[b-d]", "[^a]", ".", `\d`, `\w`, "[0-9a-f]", "ü", "[à-ü]", `\s`, "[^]", `\S`, "1"}
+	counts := []string{"", "", "", "+", "*", "?", "{2}", "{1,3}", "{2,}", "{0,2}?"}
+	letters := []rune("aabbcd01ü é\n")
+	r := rand.New(rand.NewPCG(5, 5))
+	run, matched := 0, 0
+	for range torture(4000, 400_000) {
+		var source strings.Builder
+		source.WriteString("^")
+		for range 1 + r.IntN(4) {
+			source.WriteString(classes[r.IntN(len(classes))] + counts[r.IntN(len(counts))])
+		}
+		if r.IntN(4) > 0 {
+			source.WriteString("$")
+		}
+		text := source.String()
+		if r.IntN(8) == 0 {
+			text = "(?i)" + text
+		}
+		p, err := compilePattern(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.run != nil {
+			run++
+		}
+		for range 20 {
+			value := make([]rune, r.IntN(7))
+			for i := range value {
+				value[i] = letters[r.IntN(len(letters))]
+			}
+			want := p.re.MatchString(string(value))
+			if got := p.match([]byte(string(value))); got != want {
+				t.Fatalf("%s and %q: %v, package regexp: %v", text, string(value), got, want)
+			}
+			if want && p.run != nil {
+				matched++
+			}
+		}
+	}
+	if run < 500 || matched < 500 {
+		t.Errorf("only %d runners and %d matches", run, matched)
+	}
+	for source, fast := range map[string]bool{`^AC[0-9a-fA-F]{32}$`: true, `^.{1,300}$`: true, `^[A-Z]{2}-[0-9]+$`: true, `^wss?:`: true, `^[0-9]{4}-(0[1-9]|1[0-2])$`: false, `abc$`: false, `^a*ab$`: false} {
+		if p, err := compilePattern(source); err != nil || (p.run != nil) != fast {
+			t.Errorf("%s: %v", source, err)
+		}
+	}
+}
+
+func BenchmarkPattern(b *testing.B) {
+	p, err := compilePattern(`^AC[0-9a-fA-F]{32}$`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	text := []byte("AC0123456789abcdef0123456789abcdef")
+	b.Run("runner", func(b *testing.B) {
+		for b.Loop() {
+			p.match(text)
+		}
+	})
+	b.Run("regexp", func(b *testing.B) {
+		for b.Loop() {
+			p.re.Match(text)
+		}
 	})
 }

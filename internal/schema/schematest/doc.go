@@ -32,6 +32,8 @@ type Gen struct {
 	// Deeper is how many levels of required members more than four are made below the depth asked for. A validator
 	// that remembers nothing may take time that doubles with each.
 	Deeper int
+	// Limit is how many values a value may hold; 0: 3,000.
+	Limit int
 	// Typed gives every schema a type or parts, so that none lets everything through.
 	Typed bool
 

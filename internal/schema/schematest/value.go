@@ -16,7 +16,7 @@ func unescape(s string) string {
 	return s
 }
 
-// maxValues bounds one value: where what is required goes on without end, nothing can fit.
+// maxValues bounds one value where Gen.Limit does not: where what is required goes on without end, nothing can fit.
 const maxValues = 3_000
 
 // Value makes a value that all the schemas most likely accept. depth bounds optional members:
@@ -26,8 +26,15 @@ func (g *Gen) Value(depth int, schemas ...any) any {
 	return g.value(depth, schemas...)
 }
 
+func (g *Gen) limit() int {
+	if g.Limit > 0 {
+		return g.Limit
+	}
+	return maxValues
+}
+
 func (g *Gen) value(depth int, schemas ...any) any {
-	if g.made++; depth < -4-g.Deeper || g.made > maxValues {
+	if g.made++; depth < -4-g.Deeper || g.made > g.limit() {
 		return nil
 	}
 	r := newRules()
