@@ -65,24 +65,20 @@ func (e *explainer) add(t uint32, f Fault) {
 // full reports whether further faults would not be told.
 func (e *explainer) full() bool { return !e.trial && len(e.faults) >= e.max }
 
-// fault reports what stands at a node, where the lens sees it.
-func (e *explainer) fault(t uint32, see *Lens, hide bool, rule, want string) {
-	if see == nil || e.full() {
-		return
-	}
-	if e.trial {
+// silent takes in a fault for which no words are needed: one that the lens does not see, of a
+// trial, or beyond those that are told.
+func (e *explainer) silent(see *Lens) bool {
+	if see != nil && e.trial {
 		e.broken++
-		return
 	}
-	e.add(t, Fault{Rule: rule, Found: e.found(t, hide), Want: want})
+	return see == nil || e.trial || e.full()
 }
 
-// want describes a schema where that is told.
-func (e *explainer) want(id ID) string {
-	if e.trial || e.full() {
-		return ""
+// fault reports what stands at a node, where the lens sees it.
+func (e *explainer) fault(t uint32, see *Lens, hide bool, rule string, want func() string) {
+	if !e.silent(see) {
+		e.add(t, Fault{Rule: rule, Found: e.found(t, hide), Want: want()})
 	}
-	return e.m.p.describe(id)
 }
 
 // walk judges a value by schemas that all apply to it.
@@ -103,7 +99,7 @@ func (e *explainer) walk(ss []ID, t uint32, see *Lens, hide bool) {
 	for _, id := range parts {
 		n := &m.p.nodes[id]
 		if kind := typeOf(nd); n.types&kind == 0 && !m.wholeAnyway(t, n, kind) {
-			e.fault(t, see, hide, "type", e.want(id))
+			e.fault(t, see, hide, "type", func() string { return m.p.describe(id) })
 			m.set(t, m.state[t]|bad)
 			return
 		}
@@ -112,7 +108,7 @@ func (e *explainer) walk(ss []ID, t uint32, see *Lens, hide bool) {
 			if m.p.enums[n.enum].isConst {
 				rule = "const"
 			}
-			e.fault(t, see, hide, rule, e.want(id))
+			e.fault(t, see, hide, rule, func() string { return m.p.describe(id) })
 		}
 	}
 	switch nd.Kind {
@@ -122,9 +118,12 @@ func (e *explainer) walk(ss []ID, t uint32, see *Lens, hide bool) {
 		e.array(parts, t, see, hide)
 	case tape.String, tape.Number:
 		for _, id := range parts {
-			if found, rule, want := e.scalar(&m.p.nodes[id], t, hide); want != "" && see != nil {
-				e.add(t, Fault{Rule: rule, Found: found, Want: want})
+			n := &m.p.nodes[id]
+			if m.fitsScalar(t, n) || e.silent(see) {
+				continue
 			}
+			found, rule, want := e.scalar(n, t, hide)
+			e.add(t, Fault{Rule: rule, Found: found, Want: want})
 		}
 	}
 }
@@ -173,7 +172,9 @@ func (e *explainer) part(c *comb, t uint32, see *Lens, hide bool) (apply []ID, f
 		}
 	case opNot:
 		if e.holds(ID(c.a), t) {
-			e.fault(t, see, hide, "not", "a value that does not fit what the schema excludes: "+m.p.describe(ID(c.a)))
+			e.fault(t, see, hide, "not", func() string {
+				return "a value that does not fit what the schema excludes: " + m.p.describe(ID(c.a))
+			})
 		}
 	case opIf:
 		next := c.c
@@ -211,7 +212,7 @@ func (e *explainer) choose(a *altRule, t uint32, see *Lens, hide, one bool) (cho
 		}
 	}
 	if len(candidates) == 0 {
-		e.fault(t, see, true, "type", m.p.describeAll(all))
+		e.fault(t, see, true, "type", func() string { return m.p.describeAll(all) })
 		return nil, false
 	}
 	for _, b := range candidates {
@@ -221,7 +222,7 @@ func (e *explainer) choose(a *altRule, t uint32, see *Lens, hide, one bool) (cho
 	}
 	switch {
 	case one && len(chosen) > 1:
-		if see != nil {
+		if !e.silent(see) {
 			e.add(t, Fault{Rule: "oneOf", Found: "a value that fits several alternatives", Want: "exactly one of: " + m.p.describeAll(all)})
 		}
 		return chosen, true
@@ -249,7 +250,7 @@ func (e *explainer) worst(a *altRule, t uint32, candidates []branch, see *Lens, 
 		if id, known := e.discriminated(a, t); known {
 			return []ID{id}, true
 		} else if i, ok := m.member(t, tape.Hash(m.p.str(a.disc)), a.disc); ok && a.mappingN > 0 && m.nodes[i].Kind == tape.String {
-			e.fault(i, see.Child(m.t.Key(int(i)), m.hides(i)), hide || m.Marks(int(i)) != 0, "discriminator", "one of "+inWords(e.mapped(a)))
+			e.fault(i, see.Child(m.t.Key(int(i)), m.hides(i)), hide || m.Marks(int(i)) != 0, "discriminator", func() string { return "one of " + inWords(e.mapped(a)) })
 			return nil, false
 		}
 	}

@@ -10,6 +10,7 @@ const (
 	visitSteps   = 24  // of one schema at one value
 	memberSteps  = 4   // of one member or element on the way
 	memoSteps    = 400 // of one verdict that is kept
+	matchSteps   = 24  // of one byte that a pattern is run over
 )
 
 // Machine runs a Program over tapes, one after another. It is not safe for concurrent use.

@@ -34,7 +34,7 @@ func (m *Machine) fitsString(r *strRule, text []byte) bool {
 // matches is pattern number k over a text. What is longer than patterns are run over does
 // not match.
 func (m *Machine) matches(k uint32, text []byte) bool {
-	m.left -= visitSteps + len(text)*8
+	m.left -= visitSteps + len(text)*matchSteps
 	return len(text) <= maxPatternText && m.p.patterns[k].match(text)
 }
 

@@ -160,7 +160,15 @@ func (p *Program) describeName(id ID) string {
 	return p.describe(id)
 }
 
-// scalar checks the rules of strings and numbers; want is empty when all hold.
+// fitsScalar checks the rules of strings and numbers.
+func (m *Machine) fitsScalar(t uint32, n *node) bool {
+	if m.nodes[t].Kind == tape.String {
+		return n.str == 0 || m.fitsString(&m.p.strs[n.str], m.t.Text(int(t)))
+	}
+	return n.num == 0 || m.fitsNumber(&m.p.nums[n.num], m.t.Text(int(t)))
+}
+
+// scalar says which rule of a string or number does not hold.
 func (e *explainer) scalar(n *node, t uint32, hide bool) (found, rule, want string) {
 	m := e.m
 	text := m.t.Text(int(t))
