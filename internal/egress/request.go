@@ -35,9 +35,21 @@ func parse(_ context.Context, _ *Gate, x *exchange) Decision {
 	}
 	x.args = args
 	if len(faults) > 0 {
-		return deny(violation(x, faults))
+		return deny(violation(x, withTheRest(x, faults)))
 	}
 	return allow("well formed")
+}
+
+// maxFaults is how many faults of one request are told.
+const maxFaults = 20
+
+// withTheRest adds what else is wrong, so that a backend's developer reads all of it at
+// once. What the file will insert for a browser is still missing here, so there it waits.
+func withTheRest(x *exchange, faults []problem.Fault) []problem.Fault {
+	if x.caller == site.Backend {
+		faults = append(faults, x.op.Check(x.args)...)
+	}
+	return faults[:min(len(faults), maxFaults)]
 }
 
 func violation(x *exchange, faults []problem.Fault) *problem.Error {
@@ -84,7 +96,7 @@ func applyGrammar(_ context.Context, _ *Gate, x *exchange) Decision {
 		if f := x.rule.refuses(x, leaf); f != nil {
 			faults = append(faults, *f)
 		}
-		if len(faults) == 20 {
+		if len(faults) == maxFaults {
 			break
 		}
 	}
