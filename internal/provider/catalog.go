@@ -2,12 +2,11 @@ package provider
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"maps"
@@ -17,6 +16,9 @@ import (
 
 	"sallyport/internal/contract"
 )
+
+// checksum tells versions of one pack apart; it protects from nothing.
+var checksum = crc32.MakeTable(crc32.Castagnoli)
 
 //go:embed builtin
 var builtin embed.FS
@@ -200,10 +202,7 @@ func parse(id string, packText, contractText []byte, o contract.Options) (*Pack,
 	if pack.contract, err = contract.LoadWith(id+"/"+contractFile, contractText, o); err != nil {
 		return nil, fmt.Errorf("load provider %s: %w", id, err)
 	}
-	h := sha256.New()
-	h.Write(packText)
-	h.Write(contractText)
-	pack.digest = hex.EncodeToString(h.Sum(nil))
+	pack.digest = fmt.Sprintf("%x-%08x", len(packText)+len(contractText), crc32.Update(crc32.Checksum(packText, checksum), checksum, contractText))
 	if faults := pack.Validate(); len(faults) > 0 {
 		return nil, fmt.Errorf("load provider %s: %w", id, errors.Join(faults...))
 	}

@@ -259,7 +259,8 @@ type Imported struct {
 	On      string `json:"on"`      // the day of the import
 }
 
-// Digest is the SHA-256 of the pack's two files, in hex; empty for a pack that was not parsed.
+// Digest tells whether the pack's two files have changed; empty for a pack that was not parsed. It
+// is a checksum, for packs that nobody forges.
 func (p *Pack) Digest() string { return p.digest }
 
 // Contract is the provider's contract.
