@@ -233,10 +233,17 @@ type parameter struct {
 	wire     string // its place in our namespace differs from name
 }
 
+// maxParameters is how many parameters one list may have.
+const maxParameters = 1000
+
 // parameters writes those of the operation and of its path, the operation's first.
 func (x *export) parameters(u *unit, o Operation, body *requestBody) {
 	var list []parameter
 	for _, from := range []node{o.node.get("parameters"), o.item.get("parameters")} {
+		if from.count() > maxParameters {
+			u.refuse(from, "%d parameters; up to %d are taken", from.count(), maxParameters)
+			continue
+		}
 		if from.ok() && !from.isArray() {
 			u.refuse(from, "found %s where parameters is a list", from.noun())
 		}

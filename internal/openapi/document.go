@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -105,7 +106,7 @@ func (d *Document) operation(root node, path, method string, item, n node, ids m
 		return
 	}
 	o := Operation{Method: strings.ToUpper(method), Path: path, Named: n.get("operationId").text(), Tags: n.get("tags").texts(),
-		Deprecated: n.get("deprecated").isTrue(), Pointer: n.pointer(), node: n, item: item}
+		Deprecated: n.get("deprecated").isTrue(), Pointer: "/paths/" + escapePointer(path) + "/" + method, node: n, item: item}
 	o.Summary = words(n.get("summary").text(), 120)
 	if o.Summary == "" {
 		o.Summary = words(n.get("description").text(), 120)
@@ -154,11 +155,14 @@ func (d *Document) serverOf(root, item, n node) int {
 	if len(s.URLs) == 0 {
 		return -1
 	}
-	for i, known := range d.Servers {
-		if slices.Equal(known.URLs, s.URLs) {
-			return i
-		}
+	key := fmt.Sprintf("%q", s.URLs)
+	if i, known := d.byServer[key]; known {
+		return i
 	}
+	if d.byServer == nil {
+		d.byServer = map[string]int{}
+	}
+	d.byServer[key] = len(d.Servers)
 	d.Servers = append(d.Servers, s)
 	return len(d.Servers) - 1
 }

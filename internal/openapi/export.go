@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -73,8 +74,10 @@ type unit struct {
 	w      writer
 	name   string
 	needs  []*unit
+	needed map[*unit]bool
 	fatal  []Finding
 	soft   []Finding
+	more   int // notes beyond those in soft
 	marks  []Marked
 	source node
 	use    direction
@@ -82,9 +85,14 @@ type unit struct {
 }
 
 func (u *unit) need(other *unit) {
-	if !slices.Contains(u.needs, other) {
-		u.needs = append(u.needs, other)
+	if u.needed[other] {
+		return
 	}
+	if u.needed == nil {
+		u.needed = map[*unit]bool{}
+	}
+	u.needed[other] = true
+	u.needs = append(u.needs, other)
 }
 
 func finding(n node, what, done string) Finding {
@@ -95,12 +103,22 @@ func finding(n node, what, done string) Finding {
 	return f
 }
 
+// maxNotes bounds what is told of one unit: to name a place takes time.
+const maxNotes = 100
+
 func (u *unit) note(n node, done, format string, args ...any) {
+	if len(u.soft) >= maxNotes {
+		u.more++
+		return
+	}
 	u.soft = append(u.soft, finding(n, fmt.Sprintf(format, args...), done))
 }
 
 // refuse records what makes the unit unusable.
 func (u *unit) refuse(n node, format string, args ...any) {
+	if len(u.fatal) >= maxNotes {
+		return // it is unusable already
+	}
 	f := finding(n, fmt.Sprintf(format, args...), "what needs it is left out")
 	f.Fatal = true
 	u.fatal = append(u.fatal, f)
@@ -111,7 +129,7 @@ type export struct {
 	d       *Document
 	hooks   Hooks
 	comps   map[compKey]*unit
-	names   map[string]bool
+	names   map[string]int // of components, with how many asked for each
 	pending []*unit
 	sided   map[node]bool // schemas that read differently in requests and in answers
 	refs    map[node]*scan
@@ -131,14 +149,24 @@ const (
 	inAnswer
 )
 
+// maxOperations is how many operations one Write takes.
+const maxOperations = 10_000
+
 // Write writes the operations of these ids in the normal form. Operations that cannot be taken
 // over are left out and named; an unknown id is an error.
 func (d *Document) Write(ids []string, hooks Hooks) (*Result, error) {
-	x := &export{d: d, hooks: hooks, comps: map[compKey]*unit{}, names: map[string]bool{}, sided: map[node]bool{}, refs: map[node]*scan{}}
+	if len(ids) > maxOperations {
+		return nil, fmt.Errorf("%d operations; up to %d are taken at once", len(ids), maxOperations)
+	}
+	byID := make(map[string]int, len(d.Operations))
+	for i, o := range d.Operations {
+		byID[o.ID] = i
+	}
+	x := &export{d: d, hooks: hooks, comps: map[compKey]*unit{}, names: map[string]int{}, sided: map[node]bool{}, refs: map[node]*scan{}}
 	var list []Operation
 	for _, id := range ids {
-		i := slices.IndexFunc(d.Operations, func(o Operation) bool { return o.ID == id })
-		if i < 0 {
+		i, ok := byID[id]
+		if !ok {
 			return nil, fmt.Errorf("the document has no operation %q", id)
 		}
 		list = append(list, d.Operations[i])
@@ -168,6 +196,17 @@ func (x *export) drain() {
 	}
 }
 
+// freeName gives a component's name, with a number where it is taken.
+func (x *export) freeName(name string) string {
+	try := name
+	for x.names[try] > 0 {
+		x.names[name]++
+		try = name + "-" + strconv.Itoa(x.names[name])
+	}
+	x.names[try] = 1
+	return try
+}
+
 // rootName keeps the name of an XML element whose schema got another name for its requests.
 func (x *export) rootName(u *unit) {
 	if u.use == inRequest && u.source.isObject() && !u.source.get("xml").ok() && x.d.main.speaksXML() {
@@ -194,8 +233,7 @@ func (x *export) component(target node, use direction) *unit {
 	if use == inRequest {
 		name += ".request"
 	}
-	u.name = free(name, func(s string) bool { return x.names[s] })
-	x.names[u.name] = true
+	u.name = x.freeName(name)
 	x.comps[key] = u
 	x.pending = append(x.pending, u)
 	return u
@@ -268,11 +306,15 @@ func (x *export) finish(list []Operation, units []*unit, prefixes []string) (*Re
 		return r, errNothing
 	}
 	var comps []*unit
+	for _, u := range units {
+		if used[u] {
+			r.Marks = append(r.Marks, u.marks...)
+			delete(used, u)
+		}
+	}
 	for u := range used {
 		r.Marks = append(r.Marks, u.marks...)
-		if !slices.Contains(units, u) {
-			comps = append(comps, u)
-		}
+		comps = append(comps, u)
 	}
 	slices.SortFunc(comps, func(a, b *unit) int { return strings.Compare(a.name, b.name) })
 	slices.SortFunc(r.Marks, func(a, b Marked) int { return strings.Compare(a.Where, b.Where) })
@@ -292,8 +334,13 @@ func (x *export) collect(r *Result, units, comps []*unit) {
 		all.seen[f] = true
 	}
 	for i, u := range slices.Concat(units, comps) {
+		all.more += u.more
+		at := ""
+		if i < len(units) {
+			at = u.source.pointer()
+		}
 		for _, f := range u.soft {
-			if i < len(units) && strings.HasPrefix(f.Pointer, u.source.pointer()+"/") || f.Pointer == u.source.pointer() {
+			if i < len(units) && (f.Pointer == at || strings.HasPrefix(f.Pointer, at+"/")) {
 				f.Operation = u.name
 			}
 			all.add(f)

@@ -24,7 +24,7 @@ func (f Finding) String() string {
 }
 
 // maxFindings bounds the list; the rest is counted.
-const maxFindings = 10_000
+const maxFindings = 2_000
 
 // findings collects what is found, each once.
 type findings struct {
@@ -48,6 +48,10 @@ func (f *findings) add(x Finding) {
 }
 
 func (f *findings) note(n node, done, format string, args ...any) {
+	if len(f.list) >= maxFindings { // to name a place takes time
+		f.more++
+		return
+	}
 	name := ""
 	if n.file != nil {
 		name = n.file.name

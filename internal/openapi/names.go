@@ -39,6 +39,11 @@ func isLower(c byte) bool { return c >= 'a' && c <= 'z' }
 func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
+// escapePointer writes a name as a step of a JSON pointer.
+func escapePointer(name string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
+}
+
 // madeID is the name of an operation that has none of its own.
 func madeID(method, path string) string {
 	return Kebab(strings.ToLower(method) + "-" + strings.Map(func(r rune) rune {

@@ -103,11 +103,17 @@ func (x *export) hidden(v node, use direction) bool {
 func (x *export) required(u *unit, n node, p place) []string {
 	var names []string
 	properties := n.get("properties")
-	add := func(name string) {
-		if slices.Contains(names, name) || x.hidden(properties.get(name), p.use) {
-			return
+	known, seen := map[string]node{}, map[string]bool{}
+	if n.get("required").ok() || n.get(neededInRequest).ok() {
+		for name, v := range properties.members() {
+			known[name] = v
 		}
-		names = append(names, name)
+	}
+	add := func(name string) {
+		if !seen[name] && !x.hidden(known[name], p.use) {
+			seen[name] = true
+			names = append(names, name)
+		}
 	}
 	switch list := n.get("required"); {
 	case list.isArray():
@@ -129,6 +135,7 @@ func (x *export) required(u *unit, n node, p place) []string {
 	for name, v := range properties.members() {
 		if v.get("required").isTrue() {
 			u.note(v.get("required"), "the object that it stands in requires it", "required: true inside of a property")
+			known[name] = v
 			add(name)
 		}
 	}

@@ -66,6 +66,7 @@ type Document struct {
 	options  Options
 	files    map[string]*file
 	findings *findings
+	byServer map[string]int // the index of a set of addresses
 }
 
 // file is one parsed file.
@@ -76,7 +77,8 @@ type file struct {
 	legacy bool
 	// anchors are the $anchor and $id of a 2020-12 document, found when first asked for.
 	anchors map[string]int
-	xml     *bool // a media type of XML stands in it; nil: nobody has looked
+	index   map[int]map[string]int // of wide objects: the members by name
+	xml     *bool                  // a media type of XML stands in it; nil: nobody has looked
 	// origin turns a pointer of a converted file into one of the file that was read.
 	origin func(pointer string) string
 }

@@ -77,6 +77,7 @@ func TestDocumentsThatAreNone(t *testing.T) {
 	}
 	for _, row := range []struct{ name, text, want string }{
 		{"nothing", " \n", "the file is empty"},
+		{"too much", strings.Repeat(" ", MaxSize+1), "up to 32 MiB are read"},
 		{"other JSON", `{"a":1}`, "has none of openapi, swagger and discoveryVersion"},
 		{"a list", `[1]`, "found an array where a description is an object"},
 		{"other YAML", "a: 1\n", "has none of openapi"},
@@ -191,4 +192,52 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("%d operations came back of %d\n%s", len(again.Operations), len(r.Operations), r.Contract)
 		}
 	})
+}
+
+// TestHostileShapesTakeBoundedTime: documents that are made so that a look at each of their parts
+// would be a look at all of them.
+func TestHostileShapesTakeBoundedTime(t *testing.T) {
+	const n = 10_000
+	many := func(format string) string {
+		var b strings.Builder
+		for i := range n {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteString(strings.ReplaceAll(format, "@", fmt.Sprint(i)))
+		}
+		return b.String()
+	}
+	doc := func(schema, schemas string) string {
+		return `{"openapi":"3.0.3","paths":{"/a":{"get":{"operationId":"a","responses":{"200":{"description":"d","content":{"application/json":{"schema":` + schema + `}}}}}}},"components":{"schemas":{` + schemas + `}}}`
+	}
+	for name, text := range map[string]string{
+		"required and properties": doc(`{"required":[`+many(`"p@"`)+`],"properties":{`+many(`"p@":{}`)+`}}`, ``),
+		"references":              doc(`{"anyOf":[`+many(`{"$ref":"#/components/schemas/S@"}`)+`]}`, many(`"S@":{}`)),
+		"findings":                doc(`{"properties":{`+many(`"p@":{"colour":1}`)+`}}`, ``),
+		"faults":                  doc(`{"properties":{`+many(`"p@":{"type":"colour"}`)+`}}`, ``),
+		"one name":                doc(`{"properties":{`+many(`"p@":{"properties":{"x":{"$ref":"#/components/schemas/H@/properties/x"}}}`)+`}}`, many(`"H@":{"properties":{"x":{}}}`)),
+		"operations":              `{"openapi":"3.0.3","paths":{` + many(`"/a@":{"servers":[{"url":"https://h@.example"}],"get":{"operationId":"same","responses":{"204":{"description":"d"}}}}`) + `}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			d, err := Read("doc", []byte(text), Options{})
+			if err == nil {
+				_, err = d.Write(idsOf(d)[:min(len(d.Operations), 1000)], Hooks{})
+			}
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("%v (%v)", took, err)
+			} else {
+				t.Log(took, err)
+			}
+		})
+	}
+}
+
+func idsOf(d *Document) []string {
+	var ids []string
+	for _, o := range d.Operations {
+		ids = append(ids, o.ID)
+	}
+	return ids
 }

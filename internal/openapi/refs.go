@@ -63,11 +63,39 @@ func (d *Document) target(from node, r string) (node, error) {
 		}
 		return node{}, fmt.Errorf("$ref %q names an anchor that %s does not have", short(r), f.name)
 	}
-	i, ok := f.tape.Resolve(fragment)
+	i, ok := f.resolve(fragment)
 	if !ok {
 		return node{}, fmt.Errorf("$ref %q points to nothing", short(r))
 	}
 	return node{f, i}, nil
+}
+
+// wide is from how many members on an object gets an index of its names.
+const wide = 32
+
+// resolve follows a JSON pointer; many references into one wide object take one walk over it.
+func (f *file) resolve(pointer string) (int, bool) {
+	at := strings.LastIndexByte(pointer, '/')
+	if at < 0 {
+		return f.tape.Resolve(pointer)
+	}
+	parent, ok := f.tape.Resolve(pointer[:at])
+	if !ok || f.tape.Nodes[parent].Kind != tape.Object || f.tape.Nodes[parent].Count < wide {
+		return f.tape.Resolve(pointer)
+	}
+	names := f.index[parent]
+	if names == nil {
+		names = make(map[string]int, f.tape.Nodes[parent].Count)
+		for i := parent + 1; i < int(f.tape.Nodes[parent].Next); i = int(f.tape.Nodes[i].Next) {
+			names[string(f.tape.Key(i))] = i
+		}
+		if f.index == nil {
+			f.index = map[int]map[string]int{}
+		}
+		f.index[parent] = names
+	}
+	i, ok := names[strings.ReplaceAll(strings.ReplaceAll(pointer[at+1:], "~1", "/"), "~0", "~")]
+	return i, ok
 }
 
 func short(s string) string { return clip(s, 200) }

@@ -14,31 +14,40 @@ func (x *export) differs(n node) bool {
 	if v, ok := x.sided[n]; ok {
 		return v
 	}
+	// Everything that it reaches and that nobody has asked about is decided at once.
+	list, from := []node{n}, map[node][]node{}
 	seen := map[node]bool{n: true}
-	list := []node{n}
-	found := false
-	for i := 0; i < len(list) && !found; i++ {
-		if v, ok := x.sided[list[i]]; ok {
-			found = v
-			continue
-		}
+	var found []node
+	for i := 0; i < len(list); i++ {
 		s := x.scan(list[i])
-		found = s.sided
+		sided := s.sided
 		for _, next := range s.refs {
+			if v, known := x.sided[next]; known {
+				sided = sided || v
+				continue
+			}
+			from[next] = append(from[next], list[i])
 			if !seen[next] {
 				seen[next] = true
 				list = append(list, next)
 			}
 		}
+		if sided {
+			found = append(found, list[i])
+		}
 	}
-	if found {
-		x.sided[n] = true
-		return true
-	}
-	for _, one := range list { // none of them reaches anything sided
+	for _, one := range list {
 		x.sided[one] = false
 	}
-	return false
+	for len(found) > 0 {
+		last := found[len(found)-1]
+		found = found[:len(found)-1]
+		if !x.sided[last] {
+			x.sided[last] = true
+			found = append(found, from[last]...)
+		}
+	}
+	return x.sided[n]
 }
 
 func (x *export) scan(n node) *scan {
