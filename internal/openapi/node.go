@@ -112,8 +112,7 @@ func (n node) texts() []string {
 	return list
 }
 
-// holds reports whether the node, or anything in it down to the next reference, has a member of
-// this name that is true.
+// size is how many nodes of the tape a value takes, itself included.
 func (n node) size() int {
 	if n.file == nil {
 		return 0
