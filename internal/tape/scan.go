@@ -188,6 +188,9 @@ value:
 		}
 	}
 after:
+	if i < len(src) && src[i] == ',' && open != none {
+		goto comma // as compact texts go on
+	}
 	if i < len(src) && src[i] <= ' ' {
 		i = skip(src, i)
 	}
@@ -199,10 +202,7 @@ after:
 		return nil
 	}
 	if i < len(src) && src[i] == ',' {
-		if i++; i < len(src) && src[i] <= ' ' {
-			i = skip(src, i)
-		}
-		goto child
+		goto comma
 	}
 	if i >= len(src) || src[i] != nodes[open].Kind.closing() {
 		return t.failed(i, "expected , or "+string(nodes[open].Kind.closing()))
@@ -227,6 +227,10 @@ closed:
 			object, count = nodes[open].Kind == Object, nodes[open].Count
 		}
 		goto after
+	}
+comma:
+	if i++; i < len(src) && src[i] <= ' ' {
+		i = skip(src, i)
 	}
 child:
 	if count++; count > uint32(lim.Elements) {
