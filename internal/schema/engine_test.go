@@ -57,7 +57,8 @@ func remotes(t testing.TB) func(uri string) (*tape.Tape, error) {
 	}
 }
 
-func TestSuite(t *testing.T) {
+// TestSuiteExplained: in the official suite, faults are told exactly where a value does not fit.
+func TestSuiteExplained(t *testing.T) {
 	files, _ := filepath.Glob(filepath.Join(moduleDir(t, requiredModule), requiredFolder, "draft2020-12/*.json"))
 	if len(files) < 40 {
 		t.Fatalf("%d files", len(files))
