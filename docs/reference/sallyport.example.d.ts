@@ -70,6 +70,8 @@ declare module "sallyport/shop" {
   export interface Fault {
     /** Its path, such as line_items[0].quantity. */
     where: string;
+    /** The same place as a JSON pointer (RFC 6901). */
+    pointer?: string;
     found?: string;
     want?: string;
     /** The nearest name, where a name was unknown. */
