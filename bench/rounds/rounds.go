@@ -2,7 +2,8 @@
 // in short rounds that take turns, by the CPU time of the measuring thread, with the
 // median and the range of all rounds. Quote the ratios, not the single figures.
 //
-// The garbage collector's own threads are not counted; allocations are told beside the time.
+// The garbage collector ends its work before each round, so that a round pays only for what
+// it makes itself; its own threads are not counted, and allocations are told beside the time.
 package rounds
 
 import (
@@ -39,6 +40,7 @@ func Measure(rounds int, length time.Duration, cases ...Case) []Result {
 	}
 	for range rounds {
 		for c := range cases {
+			runtime.GC() // no case pays for what another left behind
 			out[c].rounds = append(out[c].rounds, once(cases[c], runs[c]))
 		}
 	}
