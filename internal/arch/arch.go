@@ -40,7 +40,7 @@ func Edges() map[string][]string {
 		"secret":               {"problem"},
 		"site":                 {"contract", "provider", "ratelimit"},
 		"contract":             {"schema", "wire"},
-		"provider":             {"contract"},
+		"provider":             {"contract", "schema"},
 		"wire":                 {"schema"},
 		"session":              {"provider", "ratelimit", "site"},
 		"session/sessiontest":  {"session", "provider"},

@@ -151,5 +151,5 @@ func (d *Document) Near(id string) string {
 	for i, o := range d.ops {
 		ids[i] = o.ID
 	}
-	return nearest(id, ids)
+	return schema.Nearest(id, ids)
 }

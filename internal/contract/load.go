@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sallyport/internal/schema"
 	"sallyport/internal/tape"
 )
 
@@ -118,7 +119,7 @@ func (l *loader) keys(o int, allowed ...string) {
 			continue
 		}
 		near := ""
-		if n := nearest(k, allowed); n != "" {
+		if n := schema.Nearest(k, allowed); n != "" {
 			near = "; did you mean " + n + "?"
 		}
 		l.fault(o, "", "%q is not known here%s (known: %s)", k, near, strings.Join(allowed, ", "))

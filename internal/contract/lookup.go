@@ -3,6 +3,8 @@ package contract
 import (
 	"fmt"
 	"slices"
+
+	"sallyport/internal/schema"
 )
 
 // flatten lists schemas with all their parts and alternatives, each once: what could
@@ -154,7 +156,7 @@ func orAnswer(p Path) string {
 }
 
 func meant(name string, allowed []string) string {
-	if near := nearest(name, allowed); near != "" {
+	if near := schema.Nearest(name, allowed); near != "" {
 		return "; did you mean " + near + "?"
 	}
 	if len(allowed) == 0 {

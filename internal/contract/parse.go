@@ -182,7 +182,7 @@ func stranger(at []schema.Step, name string, known []string) problem.Fault {
 	if len(known) > 0 {
 		want = "one of " + inWords(known)
 	}
-	return faultAt(append(at[:len(at):len(at)], named(name)), "the unknown name "+showName(name), want, nearest(name, known))
+	return faultAt(append(at[:len(at):len(at)], named(name)), "the unknown name "+showName(name), want, schema.Nearest(name, known))
 }
 
 // body reads the body; nil when there is none.

@@ -3,7 +3,7 @@ package provider
 import (
 	"strings"
 
-	"sallyport/internal/contract"
+	"sallyport/internal/schema"
 )
 
 // Nearest gives the known name that name was probably meant to be: one that it is a
@@ -18,7 +18,7 @@ func Nearest(name string, known []string) (string, bool) {
 		if len(name) >= 3 && (strings.Contains(k, name) || strings.Contains(name, k)) {
 			return k, true
 		}
-		if d := contract.Distance(name, k); d < distance {
+		if d := schema.Distance(name, k); d < distance {
 			best, distance = k, d
 		}
 	}

@@ -15,7 +15,7 @@ func Nearest(name string, allowed []string) string {
 		if len(a) > 64 {
 			continue
 		}
-		if d := distance(name, a); d < limit {
+		if d := Distance(name, a); d < limit {
 			best, limit = a, d
 		}
 	}
@@ -27,8 +27,9 @@ func flat(s string) string {
 	return strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(s, "_", ""), "-", ""))
 }
 
-// distance is the Levenshtein distance in bytes.
-func distance(a, b string) int {
+// Distance is the Levenshtein distance in bytes: how many were inserted, deleted or
+// replaced from a to b.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
