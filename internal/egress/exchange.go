@@ -8,6 +8,7 @@ import (
 	"sallyport/internal/audit"
 	"sallyport/internal/contract"
 	"sallyport/internal/problem"
+	"sallyport/internal/session"
 	"sallyport/internal/site"
 )
 
@@ -25,8 +26,12 @@ type exchange struct {
 
 	caller site.Caller
 	visit  string
-	keyID  string
-	stripQ []string // query names that carried the site key
+	// session is the visit as its token says; vouched says whether somebody speaks for the
+	// caller, so that it may draw on the whole of a budget (step "vouching").
+	session session.Session
+	vouched bool
+	keyID   string
+	stripQ  []string // query names that carried the site key
 
 	args     contract.Args
 	out      contract.Output

@@ -58,7 +58,7 @@ func identify(ctx context.Context, g *Gate, x *exchange) Decision {
 		if err != nil {
 			return denyErr(err)
 		}
-		x.caller, x.visit = site.Browser, visit.ID
+		x.caller, x.visit, x.session = site.Browser, visit.ID, visit
 		return allow("session")
 	}
 	key, err := g.deps.Keys.Verify(ctx, session.Attempt{Site: x.call.Site, Connection: x.call.Connection,

@@ -94,6 +94,30 @@ func (i *Issuer) Mint(r Request) (Minted, error) {
 	return m, nil
 }
 
+// Raise gives a new token for the visit of s, which Verify has accepted, vouched for by v.
+// It raises only: the stronger of what the visit had and v stands. The new token ends when
+// the old one does, so that evidence changes what a visit may do and not how long it
+// lasts; site, origin and visit stay, and so does every revocation. The old token goes on
+// saying what it said.
+func (i *Issuer) Raise(s Session, v Vouched) (Minted, error) {
+	if s.ID == "" || s.Site == "" || s.Origin == "" || v <= ByNobody || int(v) >= len(vouchedNames()) {
+		return Minted{}, errors.New("raise session: a verified session and evidence are required")
+	}
+	now := i.o.Now()
+	if !now.Before(s.ExpiresAt) {
+		return Minted{}, refused(errors.New("token has expired"))
+	}
+	c := claims{
+		Issuer: i.o.Name, Audience: s.Site, Origin: s.Origin, Session: s.ID, TokenID: randomID(),
+		IssuedAt: min(now.Unix(), s.ExpiresAt.Unix()-1), Expires: s.ExpiresAt.Unix(), Vouched: max(s.Vouched, v).String(),
+	}
+	token, err := i.sign(c)
+	if err != nil {
+		return Minted{}, fmt.Errorf("raise session: %w", err)
+	}
+	return Minted{Token: token, Session: c.session()}, nil
+}
+
 func (i *Issuer) sign(c claims) (string, error) {
 	payload, err := json.Marshal(c)
 	if err != nil {

@@ -26,10 +26,12 @@ const MaxTTL = 15 * time.Minute
 // Session is one visit, as its token says.
 type Session struct {
 	// ID is random, 128 bits; it names the visit in limits and records.
-	ID        string
-	Site      string
-	Origin    site.Origin
-	TokenID   string
+	ID      string
+	Site    string
+	Origin  site.Origin
+	TokenID string
+	// Vouched is who speaks for the visit; the zero value is nobody.
+	Vouched   Vouched
 	IssuedAt  time.Time
 	ExpiresAt time.Time
 }

@@ -37,11 +37,15 @@ type claims struct {
 	IssuedAt int64       `json:"iat"`
 	Expires  int64       `json:"exp"`
 	TokenID  string      `json:"jti"`
+	// Vouched is absent for nobody, so that a token without it can never say more.
+	Vouched string `json:"vouched,omitempty"`
 }
 
 func (c claims) session() Session {
+	vouched, _ := ParseVouched(c.Vouched) // readClaims has refused an unknown one
 	return Session{
-		ID: c.Session, Site: c.Audience, Origin: c.Origin, TokenID: c.TokenID,
+		Vouched: vouched,
+		ID:      c.Session, Site: c.Audience, Origin: c.Origin, TokenID: c.TokenID,
 		IssuedAt: time.Unix(c.IssuedAt, 0), ExpiresAt: time.Unix(c.Expires, 0),
 	}
 }
@@ -155,10 +159,19 @@ func readClaims(raw []byte) (claims, error) {
 	if err != nil {
 		return claims{}, fmt.Errorf("token claims: %w", err)
 	}
-	if len(m) != 7 {
-		return claims{}, fmt.Errorf("token has %d claims, not our 7", len(m))
-	}
 	var c claims
+	if v, ok := m["vouched"]; ok {
+		if c.Vouched, ok = v.(string); !ok {
+			return claims{}, errors.New("token claim vouched is not text")
+		}
+		if _, err := ParseVouched(c.Vouched); err != nil {
+			return claims{}, fmt.Errorf("token claim vouched: %w", err)
+		}
+		delete(m, "vouched")
+	}
+	if len(m) != 7 {
+		return claims{}, fmt.Errorf("token has %d claims beside vouched, not our 7", len(m))
+	}
 	var origin string
 	for name, to := range map[string]*string{"iss": &c.Issuer, "aud": &c.Audience, "origin": &origin, "sid": &c.Session, "jti": &c.TokenID} {
 		v, ok := m[name].(string)
