@@ -47,6 +47,20 @@ func Certificate(begin, end time.Time, names ...string) (tls.Certificate, []byte
 		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }
 
+// ServerFiles is Certificate as the files of another server: its certificate and key in
+// PEM, and the certificate that its clients trust.
+func ServerFiles(begin, end time.Time, names ...string) (cert, key, ca []byte, err error) {
+	pair, ca, err := Certificate(begin, end, names...)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return ca, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), ca, nil
+}
+
 // StripeMock is stripe-mock (github.com/stripe/stripe-mock, Stripe's own). Its
 // specification is read once per process, which takes a second; it keeps no state.
 func StripeMock() (http.Handler, error) {
