@@ -78,6 +78,7 @@ type Gate struct {
 	way      *wayOut
 	mocks    *mocks
 	flights  egress.Flights
+	bell     *egress.Bell
 
 	server *ingress.Server
 	closes []func() error
@@ -149,6 +150,7 @@ func (g *Gate) openAudit(_ context.Context, file *config.File) error {
 		return err
 	}
 	g.audit = log
+	g.bell = egress.NewBell(log, alertLine(g.log), g.options.Now)
 	g.onClose(log.Close)
 	return nil
 }

@@ -45,6 +45,7 @@ const (
 	KindSecretRemoved Kind = "secret-removed"
 	KindAdminLogin    Kind = "admin-login"
 	KindAdminRefused  Kind = "admin-refused"
+	KindAlert         Kind = "alert" // a guard or a budget wants an operator's eyes; Name says which and why
 
 	KindWALTorn    Kind = "wal-torn"    // an unfinished group at the end was cut
 	KindWALDamaged Kind = "wal-damaged" // entries From..To are in the tree only
@@ -55,7 +56,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{KindIntent, KindOutcome, KindRefused, KindStarted, KindStopped, KindConfigLoaded,
 		KindConfigRefused, KindFrozen, KindThawed, KindKeyCreated, KindKeyRevoked, KindSecretSet,
-		KindSecretRotated, KindSecretRemoved, KindAdminLogin, KindAdminRefused,
+		KindSecretRotated, KindSecretRemoved, KindAdminLogin, KindAdminRefused, KindAlert,
 		KindWALTorn, KindWALDamaged, KindWALRetired}
 }
 

@@ -23,6 +23,8 @@ type Deps struct {
 	Flights     *Flights
 	Answers     Answers
 	Recorder    Recorder
+	// Alerts tells operators; nil means that nobody is told.
+	Alerts Alerts
 	// Config names the configuration in audit entries.
 	Config string
 	// Upstream gives the way out for one server of a connection. It is asked
