@@ -32,7 +32,6 @@ import (
 	"sallyport/internal/secret/seal"
 	"sallyport/internal/session"
 	"sallyport/internal/store/compiled"
-	"sallyport/internal/store/sqlite"
 )
 
 // limiterEntries bounds the memory of rate limits.
@@ -63,7 +62,7 @@ type Gate struct {
 	log     *slog.Logger
 	catalog *provider.Catalog
 
-	store    *sqlite.Store
+	store    Store
 	audit    *audit.Log
 	keyring  *seal.Keyring
 	rootFrom string // where the root key came from, in words
@@ -73,7 +72,7 @@ type Gate struct {
 	verifier *session.Verifier
 	siteKeys *session.SiteKeys
 	limiter  *ratelimit.Limiter
-	freezes  *sqlite.FreezeWatch
+	freezes  egress.FreezeWatch
 	secrets  secret.Sources
 	way      *wayOut
 	mocks    *mocks

@@ -19,7 +19,6 @@ import (
 	"sallyport/internal/secret"
 	"sallyport/internal/secret/keystore"
 	"sallyport/internal/secret/seal"
-	"sallyport/internal/store/sqlite"
 )
 
 // rootFile keeps the root key where there is no keystore: readable by its owner only,
@@ -105,7 +104,7 @@ func (g *Gate) openStore(ctx context.Context, f *config.File) error {
 	if err != nil {
 		return err
 	}
-	g.store, err = sqlite.Open(ctx, sqlite.Options{Path: f.Store, Role: sqlite.Serve, Now: g.options.Now, Log: g.log})
+	g.store, err = OpenStore(ctx, f, StoreOptions{Serve: true, Now: g.options.Now, Log: g.log})
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func Packages() map[string]Ring {
 		"secret/seal": 0, "secret/seal/sealtest": 0,
 
 		"site": 1, "provider": 1, "contract": 1, "openapi": 1, "outbound": 1, "session": 1, "ratelimit": 1, "audit": 1,
-		"session/sessiontest": 1,
+		"session/sessiontest": 1, "audit/audittest": 1,
 		"schema":              1,
 		"wire":                1,
 		"schema/schematest":   1,
@@ -37,6 +37,7 @@ func Edges() map[string][]string {
 		"secret/seal":          {"secret"},
 		"secret/seal/sealtest": {"secret", "secret/seal"},
 		"egress/egresstest":    {"egress"},
+		"audit/audittest":      {"audit"},
 		"secret":               {"problem"},
 		"site":                 {"contract", "provider", "ratelimit"},
 		"contract":             {"schema", "wire"},

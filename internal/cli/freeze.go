@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/internal/app"
 	"sallyport/internal/config"
 	"sallyport/internal/egress"
-	"sallyport/internal/store/sqlite"
 )
 
 func (p *Program) freeze() *cobra.Command {
@@ -32,7 +32,7 @@ func (p *Program) freeze() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = p.withStore(cmd.Context(), f, func(s *sqlite.Store) error {
+			err = p.withStore(cmd.Context(), f, func(s app.Store) error {
 				return s.Freeze(cmd.Context(), egress.Freeze{Site: siteName, Connection: connection, Reason: reason, By: whoAmI(), At: p.Now()})
 			})
 			if err == nil {
@@ -59,7 +59,7 @@ func (p *Program) thaw() *cobra.Command {
 				return err
 			}
 			thawed := false
-			err = p.withStore(cmd.Context(), f, func(s *sqlite.Store) (err error) {
+			err = p.withStore(cmd.Context(), f, func(s app.Store) (err error) {
 				thawed, err = s.Thaw(cmd.Context(), siteName, connection)
 				return err
 			})
@@ -102,7 +102,7 @@ func (p *Program) listFreezes(cmd *cobra.Command) error {
 		return err
 	}
 	var freezes []egress.Freeze
-	err = p.withStore(cmd.Context(), file, func(s *sqlite.Store) (err error) {
+	err = p.withStore(cmd.Context(), file, func(s app.Store) (err error) {
 		freezes, err = s.ListFreezes(cmd.Context())
 		return err
 	})

@@ -9,11 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/internal/app"
 	"sallyport/internal/config"
 	"sallyport/internal/provider"
 	"sallyport/internal/session"
 	"sallyport/internal/site"
-	"sallyport/internal/store/sqlite"
 )
 
 func (p *Program) keys() *cobra.Command {
@@ -100,7 +100,7 @@ func (p *Program) createKey(ctx context.Context, file *config.File, shape provid
 	if err != nil {
 		return because(err, "make the key", "")
 	}
-	if err := p.withStore(ctx, file, func(s *sqlite.Store) error { return s.CreateSiteKey(ctx, stored) }); err != nil {
+	if err := p.withStore(ctx, file, func(s app.Store) error { return s.CreateSiteKey(ctx, stored) }); err != nil {
 		return err
 	}
 	out := createdKey{ID: stored.ID, Site: siteName, Connection: connection, Shape: shape.Name, User: printed.User, Key: string(printed.Secret.Expose())}
@@ -144,7 +144,7 @@ func (p *Program) keysList() *cobra.Command {
 				}
 			}
 			var keys []session.StoredKey
-			err = p.withStore(cmd.Context(), file, func(s *sqlite.Store) (err error) {
+			err = p.withStore(cmd.Context(), file, func(s app.Store) (err error) {
 				keys, err = s.ListSiteKeys(cmd.Context(), siteName)
 				return err
 			})
@@ -189,7 +189,7 @@ func (p *Program) keysRevoke() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = p.withStore(cmd.Context(), file, func(s *sqlite.Store) error {
+			err = p.withStore(cmd.Context(), file, func(s app.Store) error {
 				return s.RevokeSiteKey(cmd.Context(), args[0], p.Now())
 			})
 			if errors.Is(err, session.ErrKeyNotFound) {
@@ -204,8 +204,8 @@ func (p *Program) keysRevoke() *cobra.Command {
 }
 
 // withStore opens the store beside a gate that may be running, and closes it again.
-func (p *Program) withStore(ctx context.Context, file *config.File, do func(*sqlite.Store) error) error {
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: file.Store, Role: sqlite.Tool, Now: p.Now})
+func (p *Program) withStore(ctx context.Context, file *config.File, do func(app.Store) error) error {
+	store, err := app.OpenStore(ctx, file, app.StoreOptions{Now: p.Now})
 	if err != nil {
 		return because(err, "use the store", "check the path under store: and the folder's owner")
 	}

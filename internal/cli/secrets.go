@@ -14,11 +14,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/internal/app"
 	"sallyport/internal/audit"
 	"sallyport/internal/config"
 	"sallyport/internal/secret"
 	"sallyport/internal/secret/keystore"
-	"sallyport/internal/store/sqlite"
 )
 
 func (p *Program) secrets() *cobra.Command {
@@ -302,8 +302,8 @@ func (p *Program) noteSecret(ctx context.Context, kind audit.Kind, name string) 
 		fmt.Fprintf(p.Err, "note: %s is not valid yet, so the audit log does not hear of this\n", p.config)
 		return
 	}
-	err := p.withStore(ctx, file, func(s *sqlite.Store) error {
-		return s.CreateAdminEvent(ctx, sqlite.AdminEvent{Kind: kind, Name: name})
+	err := p.withStore(ctx, file, func(s app.Store) error {
+		return s.CreateAdminEvent(ctx, audit.AdminEvent{Kind: kind, Name: name})
 	})
 	if err != nil {
 		fmt.Fprintf(p.Err, "note: the audit log does not hear of this: %v\n", err)

@@ -21,8 +21,18 @@ type Freezes interface {
 	Frozen(site, connection string) (Freeze, bool, error)
 }
 
+// FreezeWatch answers Freezes for as long as Run runs: without it the answers end after
+// seconds, and nothing passes.
+type FreezeWatch interface {
+	Freezes
+	// Run follows the store until ctx ends, and then returns nil. A store that cannot be
+	// read is logged once per outage and asked again.
+	Run(ctx context.Context) error
+}
+
 // FreezeStore keeps freezes. Methods are safe for concurrent use, from several
-// processes too; a nil error means durable.
+// processes too; a nil error means durable, and where the store serves several nodes that each of them
+// acts on it or passes nothing any more.
 type FreezeStore interface {
 	// Freeze stores f; freezing twice keeps the first.
 	Freeze(ctx context.Context, f Freeze) error
@@ -30,4 +40,6 @@ type FreezeStore interface {
 	Thaw(ctx context.Context, site, connection string) (bool, error)
 	// ListFreezes lists by site and connection.
 	ListFreezes(ctx context.Context) ([]Freeze, error)
+	// WatchFreezes loads what is frozen now.
+	WatchFreezes(ctx context.Context) (FreezeWatch, error)
 }

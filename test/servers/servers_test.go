@@ -74,10 +74,10 @@ func TestPostgresAsksForThePasswordAndOffersTLS(t *testing.T) {
 }
 
 func TestSharedServersAreOne(t *testing.T) {
-	if servers.SharedPostgres(t) != servers.SharedPostgres(t) {
+	p := servers.SharedPostgres(t)
+	if again := servers.SharedPostgres(t); again != p {
 		t.Error("two PostgreSQL servers")
 	}
-	p := servers.SharedPostgres(t)
 	a, b := p.Database(t), p.Database(t)
 	p.Exec(t, a, "CREATE TABLE kept (n int)")
 	p.Exec(t, b, "CREATE TABLE kept (n int)")

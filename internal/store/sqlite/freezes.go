@@ -23,7 +23,7 @@ func (s *Store) Freeze(ctx context.Context, f egress.Freeze) error {
 		if err != nil || n == 0 {
 			return err
 		}
-		return s.addEvent(tx, AdminEvent{Kind: audit.KindFrozen, Site: f.Site, Connection: f.Connection})
+		return s.addEvent(tx, audit.AdminEvent{Kind: audit.KindFrozen, Site: f.Site, Connection: f.Connection})
 	})
 	if err != nil {
 		return fmt.Errorf("freeze %s/%s: %w", f.Site, f.Connection, err)
@@ -39,7 +39,7 @@ func (s *Store) Thaw(ctx context.Context, site, connection string) (bool, error)
 		if err != nil || n == 0 {
 			return err
 		}
-		return s.addEvent(tx, AdminEvent{Kind: audit.KindThawed, Site: site, Connection: connection})
+		return s.addEvent(tx, audit.AdminEvent{Kind: audit.KindThawed, Site: site, Connection: connection})
 	})
 	if err != nil {
 		return false, fmt.Errorf("thaw %s/%s: %w", site, connection, err)
@@ -89,8 +89,8 @@ type FreezeWatch struct {
 	seen  atomic.Pointer[time.Time]
 }
 
-// WatchFreezes loads what is frozen now.
-func (s *Store) WatchFreezes(ctx context.Context) (*FreezeWatch, error) {
+// WatchFreezes implements egress.FreezeStore with a *FreezeWatch.
+func (s *Store) WatchFreezes(ctx context.Context) (egress.FreezeWatch, error) {
 	w := &FreezeWatch{store: s}
 	if err := w.load(ctx); err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ func (s *Store) CreateSiteKey(ctx context.Context, k session.StoredKey) error {
 		if err != nil {
 			return err
 		}
-		return s.addEvent(tx, AdminEvent{Kind: audit.KindKeyCreated, Site: k.Site, Connection: k.Connection, Name: k.ID})
+		return s.addEvent(tx, audit.AdminEvent{Kind: audit.KindKeyCreated, Site: k.Site, Connection: k.Connection, Name: k.ID})
 	})
 	if err != nil {
 		return fmt.Errorf("create site key %s: %w", k.ID, err)
@@ -94,7 +94,7 @@ func (s *Store) RevokeSiteKey(ctx context.Context, id string, at time.Time) erro
 		if err != nil {
 			return err
 		}
-		return s.addEvent(tx, AdminEvent{Kind: audit.KindKeyRevoked, Name: id})
+		return s.addEvent(tx, audit.AdminEvent{Kind: audit.KindKeyRevoked, Name: id})
 	})
 	if err != nil {
 		return fmt.Errorf("revoke site key %s: %w", id, err)

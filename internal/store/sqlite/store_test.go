@@ -7,6 +7,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"sallyport/internal/audit"
+	"sallyport/internal/audit/audittest"
 	"sallyport/internal/egress"
 	"sallyport/internal/egress/egresstest"
 	"sallyport/internal/secret/seal"
@@ -54,6 +56,9 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("egress.FreezeStore", func(t *testing.T) {
 		egresstest.FreezeStore(t, func(t *testing.T) egress.FreezeStore { return fresh(t) })
+	})
+	t.Run("audit.AdminEvents", func(t *testing.T) {
+		audittest.AdminEvents(t, func(t *testing.T) audit.AdminEvents { return fresh(t) })
 	})
 	t.Run("seal.KeyStore", func(t *testing.T) {
 		sealtest.KeyStore(t, func(t *testing.T) seal.KeyStore { return fresh(t) })

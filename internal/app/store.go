@@ -1,0 +1,51 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"sallyport/internal/audit"
+	"sallyport/internal/config"
+	"sallyport/internal/egress"
+	"sallyport/internal/secret/seal"
+	"sallyport/internal/session"
+	"sallyport/internal/store/sqlite"
+)
+
+// Store is everything that a gate remembers. The packages that use a part of it define the
+// part and its conformance suite.
+type Store interface {
+	session.KeyStore
+	session.SiteKeyStore
+	session.RevocationStore
+	egress.FreezeStore
+	egress.Idempotency
+	seal.KeyStore
+	audit.AdminEvents
+	// Check reports whether the store can be used; for readiness.
+	Check(ctx context.Context) error
+	Close() error
+}
+
+var _ Store = (*sqlite.Store)(nil)
+
+// StoreOptions say what the store is opened for.
+type StoreOptions struct {
+	Serve bool             // take calls; false: beside a gate that may be running
+	Now   func() time.Time // nil: time.Now
+	Log   *slog.Logger     // nil: nothing is logged
+}
+
+// OpenStore opens the store that the file names.
+func OpenStore(ctx context.Context, file *config.File, o StoreOptions) (Store, error) {
+	role := sqlite.Tool
+	if o.Serve {
+		role = sqlite.Serve
+	}
+	s, err := sqlite.Open(ctx, sqlite.Options{Path: file.Store, Role: role, Now: o.Now, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
