@@ -18,9 +18,9 @@ func Packages() map[string]Ring {
 
 		"site": 1, "provider": 1, "contract": 1, "openapi": 1, "outbound": 1, "session": 1, "ratelimit": 1, "audit": 1,
 		"session/sessiontest": 1, "audit/audittest": 1,
-		"schema":              1,
-		"wire":                1,
-		"schema/schematest":   1,
+		"schema":            1,
+		"wire":              1,
+		"schema/schematest": 1,
 
 		"egress": 2, "egress/egresstest": 2, "mock": 2, "importer": 2, "typescript": 2,
 
