@@ -36,6 +36,6 @@ bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./bench/...
 	cd bench/peers && $(GO) run .
 
-# What the tests need besides Go: Node with the official SDKs, Chromium. Installs only what is missing.
+# What the tests need besides Go (scripts/deps lists it). Installs only what is missing, starts no service.
 deps:
 	./scripts/deps
