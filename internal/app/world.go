@@ -123,14 +123,14 @@ type visits struct {
 }
 
 // Mint starts a visit.
-func (v *visits) Mint(_ context.Context, siteName string, origin site.Origin, client netip.Addr) (string, time.Time, error) {
+func (v *visits) Mint(ctx context.Context, siteName string, origin site.Origin, client netip.Addr) (string, time.Time, error) {
 	ttl := time.Duration(0)
 	for _, s := range v.sites {
 		if s.Name == siteName {
 			ttl = s.SessionTTL
 		}
 	}
-	m, err := v.gate.issuer.Mint(session.Request{Site: siteName, Origin: origin, Client: client, TTL: ttl})
+	m, err := v.gate.issuer.Mint(ctx, session.Request{Site: siteName, Origin: origin, Client: client, TTL: ttl})
 	return m.Token, m.Session.ExpiresAt, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"sallyport/internal/audit"
 	"sallyport/internal/contract"
 	"sallyport/internal/problem"
+	"sallyport/internal/ratelimit"
 	"sallyport/internal/session"
 	"sallyport/internal/site"
 )
@@ -45,9 +46,11 @@ type exchange struct {
 	// repeats: the call with this key was made before, and its outcome is unknown.
 	repeats bool
 
-	head     http.Header // RateLimit fields
-	sent     bool        // an intent was written: bytes may have left
-	intent   audit.ID    // open when intended
+	subject  ratelimit.Subject  // who calls what, for the limits
+	checks   [4]ratelimit.Check // room for the limits of most calls
+	head     http.Header        // RateLimit fields
+	sent     bool               // an intent was written: bytes may have left
+	intent   audit.ID           // open when intended
 	intended bool
 	attempts time.Time
 	response *Response

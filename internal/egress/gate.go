@@ -16,7 +16,7 @@ import (
 type Deps struct {
 	Sessions    Sessions
 	Keys        Keys
-	Limiter     *ratelimit.Limiter
+	Limiter     Limiter
 	Freezes     Freezes
 	Audit       Audit
 	Idempotency Idempotency

@@ -9,6 +9,7 @@ import (
 	"sallyport/internal/contract"
 	"sallyport/internal/problem"
 	"sallyport/internal/provider"
+	"sallyport/internal/ratelimit"
 	"sallyport/internal/session"
 	"sallyport/internal/site"
 )
@@ -22,6 +23,17 @@ type Sessions interface {
 // Keys decides whether a presented site key opens a connection; *session.SiteKeys is one.
 type Keys interface {
 	Verify(ctx context.Context, a session.Attempt) (session.StoredKey, error)
+}
+
+// Limiter counts calls; *ratelimit.Limiter is one, and where several nodes share their
+// counts, store/redis. An error means that it is not known whether the call is within its
+// limits: it is refused.
+type Limiter interface {
+	// Check makes the check of a rule that stands at level, for s.
+	Check(level ratelimit.Level, r ratelimit.Rule, s *ratelimit.Subject) ratelimit.Check
+	// AllowAll takes a call from all checks or from none. It keeps neither the slice nor
+	// what it points to.
+	AllowAll(ctx context.Context, now time.Time, checks []ratelimit.Check) (ratelimit.Decision, error)
 }
 
 // Audit writes intents before bytes are sent; *audit.Log is one. Intent returns only

@@ -217,25 +217,28 @@ func findOperation(_ context.Context, _ *Gate, x *exchange) Decision {
 
 // takeLimits takes the call from all limits at once, or from none. Limits per session
 // or network count browsers; those per site, connection or operation count everybody.
-func takeLimits(_ context.Context, g *Gate, x *exchange) Decision {
-	subject := ratelimit.Subject{Site: x.call.Site, Connection: x.call.Connection, Operation: x.op.ID,
+func takeLimits(ctx context.Context, g *Gate, x *exchange) Decision {
+	x.subject = ratelimit.Subject{Site: x.call.Site, Connection: x.call.Connection, Operation: x.op.ID,
 		Session: x.visit, Client: x.call.Client}
 	var own []ratelimit.Rule
 	if x.rule != nil {
 		own = x.rule.Limits
 	}
-	var checks []ratelimit.Check
+	checks := x.checks[:0]
 	for level, rules := range [][]ratelimit.Rule{x.conn.limits[0], x.conn.limits[1], own} {
 		for _, r := range rules {
 			if x.caller == site.Browser || r.Per != ratelimit.PerSession && r.Per != ratelimit.PerPrefix {
-				checks = append(checks, g.deps.Limiter.Check(ratelimit.Level(level), r, &subject))
+				checks = append(checks, g.deps.Limiter.Check(ratelimit.Level(level), r, &x.subject))
 			}
 		}
 	}
 	if len(checks) == 0 {
 		return allow("no limit applies")
 	}
-	d := g.deps.Limiter.AllowAll(g.now(), checks)
+	d, err := g.deps.Limiter.AllowAll(ctx, g.now(), checks)
+	if err != nil {
+		return deny(problem.Wrap(err, problem.StoreUnavailable, "it is not known whether the call is within its limits"))
+	}
 	x.head = http.Header{}
 	ratelimit.SetHeader(x.head, checks, d)
 	if !d.Allowed {

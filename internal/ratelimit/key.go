@@ -41,9 +41,21 @@ func (l Level) String() string {
 	return "unknown"
 }
 
-// Key is one count: a 128-bit hash under the limiter's own random seeds. Keys of
-// different limiters do not compare.
+// Key is one count: a 128-bit hash under the limiter's own random seeds, or under the key
+// that nodes share. Keys of limiters that share nothing do not compare.
 type Key struct{ hi, lo uint64 }
+
+// KeyOf is the key of a hash that somebody else made; it must be a keyed one.
+func KeyOf(hash [16]byte) Key {
+	return Key{hi: binary.BigEndian.Uint64(hash[:8]), lo: binary.BigEndian.Uint64(hash[8:])}
+}
+
+// Bytes is what KeyOf was given.
+func (k Key) Bytes() (hash [16]byte) {
+	binary.BigEndian.PutUint64(hash[:8], k.hi)
+	binary.BigEndian.PutUint64(hash[8:], k.lo)
+	return hash
+}
 
 // Check is one rule to be asked for one key.
 type Check struct {
@@ -68,6 +80,14 @@ func (l *Limiter) Append(checks []Check, level Level, rules []Rule, s *Subject) 
 // Key is the count that rule r, standing at level, keeps for s. Two rules never share
 // a count, even where they count by the same thing.
 func (l *Limiter) Key(level Level, r Rule, s *Subject) Key {
+	var buf [256]byte
+	b := AppendName(buf[:0], level, r, s)
+	return Key{hi: maphash.Bytes(l.seeds[0], b), lo: maphash.Bytes(l.seeds[1], b)}
+}
+
+// AppendName adds to b what a Key is a hash of. It holds personal data (the client's
+// network, the visit): only a keyed hash of it may be kept.
+func AppendName(b []byte, level Level, r Rule, s *Subject) []byte {
 	connection, operation := level >= AtConnection, level >= AtOperation
 	switch r.Per {
 	case PerConnection:
@@ -75,8 +95,7 @@ func (l *Limiter) Key(level Level, r Rule, s *Subject) Key {
 	case PerOperation:
 		connection, operation = true, true
 	}
-	var buf [256]byte
-	b := append(buf[:0], byte(level))
+	b = append(b, byte(level))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Calls))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Window))
 	b = appendText(b, string(r.Per))
@@ -93,7 +112,7 @@ func (l *Limiter) Key(level Level, r Rule, s *Subject) Key {
 	case PerPrefix:
 		b = appendPrefix(b, s.Client)
 	}
-	return Key{hi: maphash.Bytes(l.seeds[0], b), lo: maphash.Bytes(l.seeds[1], b)}
+	return b
 }
 
 // appendText writes a length before the text, so that ("ab","c") and ("a","bc") differ.

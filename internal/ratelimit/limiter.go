@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"context"
 	"hash/maphash"
 	"time"
 
@@ -23,8 +24,9 @@ type Decision struct {
 	ResetAfter time.Duration
 }
 
-// Limiter counts. It is safe for concurrent use and never blocks on anything but its
-// own short locks. The zero Limiter is not usable; see New.
+// Limiter counts in this process. It is safe for concurrent use, never blocks on anything
+// but its own short locks and never fails: its errors are always nil, and are there for
+// what counts elsewhere (store/redis). The zero Limiter is not usable; see New.
 type Limiter struct {
 	seeds [2]maphash.Seed
 	start time.Time
@@ -76,20 +78,21 @@ func (l *Limiter) settle(key Key, r Rule, t int64) {
 	}
 }
 
-// Peek decides like Allow and takes nothing.
-func (l *Limiter) Peek(now time.Time, key Key, r Rule) Decision {
+// Peek decides about one check like AllowAll and takes nothing.
+func (l *Limiter) Peek(_ context.Context, now time.Time, c Check) (Decision, error) {
 	t := l.since(now)
-	stripe := l.table.lock(key)
+	stripe := l.table.lock(c.Key)
 	defer stripe.Unlock()
-	_, d := judge(t, l.table.find(key), r)
-	return d
+	_, d := judge(t, l.table.find(c.Key), c.Rule)
+	d.Level = c.Level
+	return d, nil
 }
 
 // AllowAll asks all checks at once and takes a call from each, or from none if one
 // refuses. Without checks it allows: nothing limits the call.
-func (l *Limiter) AllowAll(now time.Time, checks []Check) Decision {
+func (l *Limiter) AllowAll(_ context.Context, now time.Time, checks []Check) (Decision, error) {
 	if len(checks) == 0 {
-		return Decision{Allowed: true}
+		return Decision{Allowed: true}, nil
 	}
 	t := l.since(now)
 	held := l.table.lockAll(checks)
@@ -101,7 +104,7 @@ func (l *Limiter) AllowAll(now time.Time, checks []Check) Decision {
 		n, d := judge(t, l.current(checks[:i], next, c.Key), c.Rule)
 		d.Level = c.Level
 		next = append(next, n)
-		if i == 0 || stricter(d, worst) {
+		if i == 0 || d.Stricter(worst) {
 			worst = d
 		}
 	}
@@ -109,12 +112,12 @@ func (l *Limiter) AllowAll(now time.Time, checks []Check) Decision {
 		for _, c := range checks {
 			l.settle(c.Key, c.Rule, t)
 		}
-		return worst
+		return worst, nil
 	}
 	for i, c := range checks {
 		l.table.put(c.Key, next[i], t)
 	}
-	return worst
+	return worst, nil
 }
 
 // current is the state of key, counting what earlier checks of the same call take.
@@ -127,15 +130,15 @@ func (l *Limiter) current(before []Check, next []int64, key Key) int64 {
 	return l.table.find(key)
 }
 
-// stricter orders decisions: refusals first, then the longer wait, then fewer left.
-func stricter(a, b Decision) bool {
+// Stricter orders decisions: refusals first, then the longer wait, then fewer left.
+func (d Decision) Stricter(than Decision) bool {
 	switch {
-	case a.Allowed != b.Allowed:
-		return !a.Allowed
-	case !a.Allowed:
-		return a.RetryAfter > b.RetryAfter
+	case d.Allowed != than.Allowed:
+		return !d.Allowed
+	case !d.Allowed:
+		return d.RetryAfter > than.RetryAfter
 	}
-	return a.Remaining < b.Remaining
+	return d.Remaining < than.Remaining
 }
 
 // judge is GCRA (ITU-T I.371): tat is when the key's debt is paid, in nanoseconds on

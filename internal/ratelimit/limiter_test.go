@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -17,6 +18,15 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// all is AllowAll of a limiter in memory, which has no error to tell.
+func all(l *Limiter, now time.Time, checks []Check) Decision {
+	d, err := l.AllowAll(context.Background(), now, checks)
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
 
 func visit(id string) *Subject {
 	return &Subject{Site: "shop", Connection: "payments", Operation: "create-payment-intent", Session: id,
@@ -58,7 +68,7 @@ func TestZeroRuleAndZeroDecisionRefuse(t *testing.T) {
 	if (Decision{}).Allowed || (Decision{}).Problem() == nil {
 		t.Error("the zero decision allows")
 	}
-	if d := l.AllowAll(noon, nil); !d.Allowed || d.Problem() != nil {
+	if d := all(l, noon, nil); !d.Allowed || d.Problem() != nil {
 		t.Error("without rules a call is limited")
 	}
 }
@@ -181,16 +191,16 @@ func TestAllOrNothing(t *testing.T) {
 	wide, narrow := Rule{Calls: 100, Window: time.Minute, Per: PerSite}, Rule{Calls: 2, Window: time.Minute, Per: PerSession}
 	checks := []Check{l.Check(AtSite, wide, visit("a")), l.Check(AtOperation, narrow, visit("a"))}
 	for i := range 10 {
-		d := l.AllowAll(noon, checks)
+		d := all(l, noon, checks)
 		if d.Allowed != (i < 2) || d.Rule != narrow || d.Level != AtOperation {
 			t.Fatalf("call %d: %+v", i, d)
 		}
 	}
-	if d := l.Peek(noon, checks[0].Key, wide); d.Remaining != 97 {
+	if d, _ := l.Peek(t.Context(), noon, checks[0]); d.Remaining != 97 {
 		t.Errorf("the wide rule has %d left after a look; want 97: refused calls took from it", d.Remaining)
 	}
 	twice := []Check{l.Check(AtSite, narrow, visit("b")), l.Check(AtSite, narrow, visit("b"))}
-	if !l.AllowAll(noon, twice).Allowed || l.AllowAll(noon, twice).Allowed {
+	if !all(l, noon, twice).Allowed || all(l, noon, twice).Allowed {
 		t.Error("a rule that stands twice must take twice")
 	}
 }
@@ -202,7 +212,7 @@ func TestManyChecks(t *testing.T) {
 		checks = append(checks, l.Check(AtSite, Rule{Calls: 3 + i, Window: time.Minute, Per: PerSession}, visit("a")))
 	}
 	passed := 0
-	for l.AllowAll(noon, checks).Allowed {
+	for all(l, noon, checks).Allowed {
 		passed++
 	}
 	if passed != 3 {
@@ -219,7 +229,7 @@ func TestExactlyTheBurst(t *testing.T) {
 		"with a rule of its own each": func(l *Limiter, r Rule, w int) bool {
 			own := Rule{Calls: 100, Window: time.Hour, Per: PerSession}
 			checks := []Check{l.Check(AtOperation, own, visit(fmt.Sprint("own", w))), l.Check(AtSite, r, visit("a"))}
-			return l.AllowAll(noon, checks).Allowed
+			return all(l, noon, checks).Allowed
 		},
 	} {
 		l, r := New(1<<10), Rule{Calls: 37, Window: time.Minute, Per: PerSession}
@@ -258,7 +268,7 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 	checks := make([]Check, 0, 8)
 	n := testing.AllocsPerRun(1000, func() {
 		checks = l.Append(checks[:0], AtOperation, []Rule{r, {Calls: 1e6, Window: time.Second, Per: PerPrefix}}, s)
-		if !l.AllowAll(noon, checks).Allowed || !l.Allow(noon, checks[0].Key, r).Allowed {
+		if !all(l, noon, checks).Allowed || !l.Allow(noon, checks[0].Key, r).Allowed {
 			t.Fatal("refused")
 		}
 	})
@@ -281,8 +291,9 @@ func BenchmarkAllowAllFourRules(b *testing.B) {
 	rules := []Rule{{1e6, time.Second, PerSession}, {1e6, time.Second, PerPrefix}, {1e6, time.Second, PerOperation}, {1e6, time.Second, PerSite}}
 	checks := make([]Check, 0, 8)
 	b.ReportAllocs()
+	ctx := b.Context()
 	for b.Loop() {
 		checks = l.Append(checks[:0], AtOperation, rules, s)
-		l.AllowAll(noon, checks)
+		_, _ = l.AllowAll(ctx, noon, checks)
 	}
 }

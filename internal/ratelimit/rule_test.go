@@ -130,7 +130,7 @@ func TestHeader(t *testing.T) {
 	}
 	header := func() http.Header {
 		h := http.Header{}
-		SetHeader(h, checks, l.AllowAll(noon, checks))
+		SetHeader(h, checks, all(l, noon, checks))
 		return h
 	}
 	const policy = `"site-prefix-3600";q=100;w=3600, "operation-session-90";q=2;w=90`

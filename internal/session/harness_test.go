@@ -106,7 +106,7 @@ func (g *gate) openVerifier(t testing.TB, keys *session.Keys) *session.Verifier 
 
 func (g *gate) mint(t testing.TB) session.Minted {
 	t.Helper()
-	m, err := g.issuer.Mint(session.Request{Site: shop, Origin: origin, Client: client})
+	m, err := g.issuer.Mint(t.Context(), session.Request{Site: shop, Origin: origin, Client: client})
 	must(t, err)
 	return m
 }

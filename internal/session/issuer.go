@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ type IssuerOptions struct {
 	// Name is the iss claim; the Verifier's must be the same.
 	Name    string
 	Keys    *Keys
-	Limiter *ratelimit.Limiter
+	Limiter Limiter
 	Now     func() time.Time
 	// PerPrefix and PerSite limit minting; zero: 60 per minute per prefix over all
 	// sites, 3000 per minute per site.
@@ -64,7 +65,7 @@ const mintOperation = "session.mint"
 
 // Mint starts a visit. Over a limit it returns problem.RateLimited, with Checks and
 // Decision set.
-func (i *Issuer) Mint(r Request) (Minted, error) {
+func (i *Issuer) Mint(ctx context.Context, r Request) (Minted, error) {
 	if r.Site == "" || r.Origin == "" {
 		return Minted{}, errors.New("mint session: site and origin are required")
 	}
@@ -75,7 +76,11 @@ func (i *Issuer) Mint(r Request) (Minted, error) {
 		i.o.Limiter.Check(ratelimit.AtOperation, i.o.PerPrefix, &prefix),
 		i.o.Limiter.Check(ratelimit.AtOperation, i.o.PerSite, &whole),
 	}}
-	if m.Decision = i.o.Limiter.AllowAll(now, m.Checks); !m.Decision.Allowed {
+	var err error
+	if m.Decision, err = i.o.Limiter.AllowAll(ctx, now, m.Checks); err != nil {
+		return Minted{}, limiterFault(err)
+	}
+	if !m.Decision.Allowed {
 		return m, m.Decision.Problem()
 	}
 	ttl := r.TTL
@@ -86,7 +91,6 @@ func (i *Issuer) Mint(r Request) (Minted, error) {
 		Issuer: i.o.Name, Audience: r.Site, Origin: r.Origin, Session: randomID(), TokenID: randomID(),
 		IssuedAt: now.Unix(), Expires: now.Add(ttl).Unix(),
 	}
-	var err error
 	if m.Token, err = i.sign(c); err != nil {
 		return Minted{}, fmt.Errorf("mint session: %w", err)
 	}

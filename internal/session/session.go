@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"sallyport/internal/problem"
+	"sallyport/internal/ratelimit"
 	"sallyport/internal/site"
 )
 
@@ -65,4 +66,20 @@ func refused(reason error) error {
 
 func storeFault(err error) error {
 	return problem.Wrap(err, problem.StoreUnavailable, "the gate cannot check who is calling")
+}
+
+func limiterFault(err error) error {
+	return problem.Wrap(err, problem.StoreUnavailable, "the gate cannot count how often this was tried")
+}
+
+// Limiter counts what is minted and what keys are guessed; *ratelimit.Limiter is one, and
+// where several nodes share their counts, store/redis. An error means that it is not
+// known whether the call is within the limit: it is refused.
+type Limiter interface {
+	// Check makes the check of a rule that stands at level, for s.
+	Check(level ratelimit.Level, r ratelimit.Rule, s *ratelimit.Subject) ratelimit.Check
+	// AllowAll takes a call from all checks or from none.
+	AllowAll(ctx context.Context, now time.Time, checks []ratelimit.Check) (ratelimit.Decision, error)
+	// Peek decides about one check and takes nothing.
+	Peek(ctx context.Context, now time.Time, c ratelimit.Check) (ratelimit.Decision, error)
 }

@@ -70,7 +70,7 @@ func presentable(s string) bool {
 // SiteKeysOptions are what SiteKeys need. Store, Limiter and Now are required.
 type SiteKeysOptions struct {
 	Store   SiteKeyStore
-	Limiter *ratelimit.Limiter
+	Limiter Limiter
 	Now     func() time.Time
 	Log     *slog.Logger // nil: nothing is logged
 	// Failures is how many unknown keys one client network may present before it is
@@ -126,24 +126,31 @@ func (s *SiteKeys) Verify(ctx context.Context, a Attempt) (StoredKey, error) {
 	if a.Presented.Empty() || a.Site == "" {
 		return StoredKey{}, refused(errors.New("no site key was presented"))
 	}
-	subject := ratelimit.Subject{Operation: "sitekey.failure", Client: a.Client}
-	failures := s.o.Limiter.Key(ratelimit.AtOperation, s.o.Failures, &subject)
 	now := s.o.Now()
-	key, err := s.find(ctx, a.Presented, now, failures)
+	key, err := s.find(ctx, a, now)
 	if err != nil {
 		return StoredKey{}, err
 	}
 	if key == nil || !opens(key, a) {
-		s.o.Limiter.Allow(now, failures, s.o.Failures)
+		if _, err := s.o.Limiter.AllowAll(ctx, now, []ratelimit.Check{s.failures(a.Client)}); err != nil {
+			return StoredKey{}, limiterFault(err)
+		}
 		return StoredKey{}, refused(errors.New("no live site key of this connection was presented"))
 	}
 	s.touch(key.ID, now)
 	return *key, nil
 }
 
+// failures counts the unknown keys of a client's network.
+func (s *SiteKeys) failures(client netip.Addr) ratelimit.Check {
+	subject := ratelimit.Subject{Operation: "sitekey.failure", Client: client}
+	return s.o.Limiter.Check(ratelimit.AtOperation, s.o.Failures, &subject)
+}
+
 // find looks the values up; nil means that none, or more than one, is a key. Values that
 // were keys before come first: the other half of their pair then needs no look-up.
-func (s *SiteKeys) find(ctx context.Context, p Presented, now time.Time, failures ratelimit.Key) (*StoredKey, error) {
+func (s *SiteKeys) find(ctx context.Context, a Attempt, now time.Time) (*StoredKey, error) {
+	p := &a.Presented
 	var short [maxPresented][32]byte
 	var known [maxPresented]*found
 	for i, v := range p.values[:p.n] {
@@ -156,7 +163,7 @@ func (s *SiteKeys) find(ctx context.Context, p Presented, now time.Time, failure
 			if (known[i] != nil) != seen || hit != nil && hit.UserHash == short[i] {
 				continue
 			}
-			key, err := s.lookup(ctx, v, short[i], known[i], now, failures)
+			key, err := s.lookup(ctx, v, short[i], known[i], now, a.Client)
 			if err != nil {
 				return nil, err
 			}
@@ -175,9 +182,13 @@ func (s *SiteKeys) find(ctx context.Context, p Presented, now time.Time, failure
 }
 
 // lookup finds the key whose secret v is, or nil.
-func (s *SiteKeys) lookup(ctx context.Context, v string, short [32]byte, known *found, now time.Time, failures ratelimit.Key) (*StoredKey, error) {
+func (s *SiteKeys) lookup(ctx context.Context, v string, short [32]byte, known *found, now time.Time, client netip.Addr) (*StoredKey, error) {
 	if known == nil {
-		if d := s.o.Limiter.Peek(now, failures, s.o.Failures); !d.Allowed {
+		d, err := s.o.Limiter.Peek(ctx, now, s.failures(client))
+		if err != nil {
+			return nil, limiterFault(err)
+		}
+		if !d.Allowed {
 			p := problem.New(problem.RateLimited, "too many unknown keys came from this network").
 				WithHint("check the site key, then wait as long as Retry-After says")
 			p.RetryAfter = max(d.RetryAfter, time.Second)

@@ -51,7 +51,7 @@ func TestMintedTokenHoldsForItsSiteAndOriginOnly(t *testing.T) {
 func TestTokenEnds(t *testing.T) {
 	g := newGate(t)
 	for _, ask := range []time.Duration{0, time.Minute, time.Hour, -1} {
-		m, err := g.issuer.Mint(session.Request{Site: shop, Origin: origin, Client: client, TTL: ask})
+		m, err := g.issuer.Mint(t.Context(), session.Request{Site: shop, Origin: origin, Client: client, TTL: ask})
 		must(t, err)
 		life := m.Session.ExpiresAt.Sub(m.Session.IssuedAt)
 		if want := session.MaxTTL; ask == time.Minute && life != ask || ask != time.Minute && life != want {
@@ -74,7 +74,7 @@ func TestIdsDoNotRepeat(t *testing.T) {
 	g := newGate(t)
 	seen := map[string]bool{}
 	for i := range 50 {
-		m, err := g.issuer.Mint(session.Request{Site: shop, Origin: origin, Client: netip.AddrFrom4([4]byte{10, 0, byte(i), 1})})
+		m, err := g.issuer.Mint(t.Context(), session.Request{Site: shop, Origin: origin, Client: netip.AddrFrom4([4]byte{10, 0, byte(i), 1})})
 		must(t, err)
 		for _, id := range []string{m.Session.ID, m.Session.TokenID, m.Token} {
 			if seen[id] || len(id) < 22 {
@@ -95,7 +95,7 @@ func TestMintIsLimited(t *testing.T) {
 	}
 	count := func(i *session.Issuer, siteOf func(int) string, addr func(int) netip.Addr) (passed int) {
 		for n := range 40 {
-			m, err := i.Mint(session.Request{Site: siteOf(n), Origin: origin, Client: addr(n)})
+			m, err := i.Mint(t.Context(), session.Request{Site: siteOf(n), Origin: origin, Client: addr(n)})
 			switch {
 			case err == nil:
 				passed++
@@ -197,7 +197,7 @@ func TestVerifyFromManyGoroutines(t *testing.T) {
 	g := newGate(t)
 	var minted []session.Minted
 	for i := range 40 {
-		m, err := g.issuer.Mint(session.Request{Site: shop, Origin: origin, Client: netip.AddrFrom4([4]byte{10, 1, byte(i), 1})})
+		m, err := g.issuer.Mint(t.Context(), session.Request{Site: shop, Origin: origin, Client: netip.AddrFrom4([4]byte{10, 1, byte(i), 1})})
 		must(t, err)
 		minted = append(minted, m)
 	}
@@ -234,7 +234,7 @@ func TestIncompleteOptionsAndRequests(t *testing.T) {
 		t.Error("a verifier without a store was made")
 	}
 	for _, r := range []session.Request{{}, {Site: shop}, {Origin: origin}} {
-		if m, err := g.issuer.Mint(r); err == nil || m.Token != "" {
+		if m, err := g.issuer.Mint(t.Context(), r); err == nil || m.Token != "" {
 			t.Errorf("Mint(%+v) = %+v, %v", r, m, err)
 		}
 	}
