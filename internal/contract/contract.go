@@ -66,10 +66,14 @@ type Parameter struct {
 	// Account names a non-secret credential field (such as account_sid) whose value
 	// the gate inserts: whatever a caller writes here is ignored.
 	Account string
-	// ID marks an object id. Ids may come from a browser only when PublicID is set
-	// (or, in a later issue, owned or sealed).
+	// ID marks an object id. Ids may come from a browser only when PublicID is set, or
+	// where a rule says that they are owned. Kind is what kind of object it names.
 	ID       bool
+	Kind     string
 	PublicID bool
+	// SelectsAccount: the value selects which account of the provider the call works on,
+	// or who is billed. A browser never chooses it.
+	SelectsAccount bool
 	// URL marks an address that the provider will send the visitor or a callback to.
 	URL bool
 	// Unofficial is the reason why the provider's official file does not list it.
@@ -119,6 +123,14 @@ type Schema struct {
 	Data Sensitivity // x-sallyport.data
 	Mock MockHint    // x-sallyport.mock
 	ID   bool        // x-sallyport.id: an object id
+	// Kind is the kind of object that an id names, where the contract says it: of two ids,
+	// only those of one kind can be the same object's.
+	Kind string
+	// Grants: a visit that sent this value in a call that succeeded may name it where an id
+	// of this kind stands (x-sallyport.grants).
+	Grants string
+	// SelectsAccount: x-sallyport.selects_account
+	SelectsAccount bool
 	// PublicID: x-sallyport.public
 	PublicID bool
 	// URL: x-sallyport.url

@@ -88,7 +88,10 @@ func (l *loader) liftOne(s *Schema, state map[*Schema]int) {
 		l.liftOne(part, state)
 		s.Data = stronger(s.Data, part.Data)
 		s.ID, s.URL = s.ID || part.ID, s.URL || part.URL
+		s.SelectsAccount = s.SelectsAccount || part.SelectsAccount
 	}
+	whole := append([]*Schema{s}, alternatives(s)...)
+	s.Kind, s.Grants = oneKind(whole, kindOf), oneKind(whole, grantOf)
 	state[s] = lifted
 }
 

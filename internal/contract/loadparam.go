@@ -233,7 +233,8 @@ func (o *Operation) complete() {
 	}
 	for i := range o.Params {
 		p := &o.Params[i]
-		p.ID, p.PublicID, p.URL = p.Schema.ID, p.Schema.PublicID, p.Schema.URL
+		p.ID, p.Kind, p.PublicID, p.URL = p.Schema.ID, p.Schema.Kind, p.Schema.PublicID, p.Schema.URL
+		p.SelectsAccount = p.Schema.SelectsAccount
 		if p.Unofficial == "" {
 			p.Unofficial = p.Schema.Unofficial
 		}

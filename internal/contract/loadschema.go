@@ -36,8 +36,10 @@ type namePattern struct {
 // annotation is x-sallyport on a schema or a parameter.
 type annotation struct {
 	Data     Sensitivity `json:"data"`
-	ID       bool        `json:"id"`
+	ID       idMark      `json:"id"`
 	Public   bool        `json:"public"`
+	Grants   string      `json:"grants"`
+	Selects  bool        `json:"selects_account"`
 	URL      bool        `json:"url"`
 	Account  string      `json:"account"`
 	Name     string      `json:"name"`
@@ -112,6 +114,11 @@ func (l *loader) annotation(o int) annotation {
 	default:
 		l.fault(at, "", "data %q; write personal, secret or card", a.Data)
 	}
+	for _, kind := range []string{a.ID.kind, a.Grants} {
+		if kind != "" && !kindName(kind) {
+			l.fault(at, "", "kind %q; write a name of a-z, 0-9 and -, such as payment-intent", kind)
+		}
+	}
 	switch a.Mock.Alphabet {
 	case "", "hex", "digits", "base62", "upper":
 	default:
@@ -127,7 +134,9 @@ func (l *loader) annotation(o int) annotation {
 
 func (a annotation) mark(s *Schema) {
 	s.Data = stronger(s.Data, a.Data)
-	s.ID = s.ID || a.ID
+	s.ID = s.ID || a.ID.is
+	s.Kind, s.Grants = firstOf(a.ID.kind, s.Kind), firstOf(a.Grants, s.Grants)
+	s.SelectsAccount = s.SelectsAccount || a.Selects
 	s.PublicID = s.PublicID || a.Public
 	s.URL = s.URL || a.URL
 	if a.Official != "" {

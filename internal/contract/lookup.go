@@ -182,8 +182,10 @@ func combine(ss []*Schema) *Schema {
 		out.Nullable = out.Nullable || s.Nullable
 		out.Data = stronger(out.Data, s.Data)
 		out.ID, out.PublicID, out.URL = out.ID || s.ID, out.PublicID || s.PublicID, out.URL || s.URL
+		out.SelectsAccount = out.SelectsAccount || s.SelectsAccount
 		out.rules.secret = out.rules.secret || s.rules.secret
 	}
+	out.Kind, out.Grants = oneKind(ss, kindOf), oneKind(ss, grantOf)
 	return out
 }
 
