@@ -72,6 +72,7 @@ type Gate struct {
 	verifier *session.Verifier
 	siteKeys *session.SiteKeys
 	limiter  *ratelimit.Limiter
+	owned    *egress.OwnedMemory
 	freezes  egress.FreezeWatch
 	secrets  secret.Sources
 	way      *wayOut
@@ -316,7 +317,8 @@ func (g *Gate) housekeeping(ctx context.Context) error {
 		}
 		_, err1 := g.store.PurgeRepeats(ctx, g.options.Steady())
 		_, err2 := g.store.PurgeRevocations(ctx, g.options.Now())
-		if err := errors.Join(err1, err2); err != nil && ctx.Err() == nil {
+		_, err3 := g.store.PurgeOwned(ctx, g.options.Steady(), egress.OwnedPerSite)
+		if err := errors.Join(err1, err2, err3); err != nil && ctx.Err() == nil {
 			g.log.Error("expired rows were not removed", "error", err)
 		}
 	}

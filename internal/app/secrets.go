@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -111,12 +112,13 @@ func (g *Gate) openStore(ctx context.Context, f *config.File) error {
 	g.onClose(g.store.Close)
 	g.keyring = seal.NewKeyring(sealer, g.store)
 	g.hashKeys = &hashKeys{root: root, known: map[string]secret.Value{}}
+	g.owned = egress.NewOwnedMemory(g.store, g.hashKeys.owned, g.options.Steady)
 	g.freezes, err = g.store.WatchFreezes(ctx)
 	return err
 }
 
-// hashKeys derives the key of each site's keyed hashes in the audit log. The empty
-// site is the gate itself. Safe for concurrent use.
+// hashKeys derives the keys of each site's keyed hashes: those in the audit log, where the
+// empty site is the gate itself, and those of owned ids. Safe for concurrent use.
 type hashKeys struct {
 	root secret.Value
 
@@ -124,18 +126,35 @@ type hashKeys struct {
 	known map[string]secret.Value
 }
 
+// owned is the keyed hash of what is remembered of the ids that visits received.
+func (h *hashKeys) owned(site string, message []byte) (sum [32]byte, err error) {
+	key, err := h.derive("sallyport/v1/owned/" + site)
+	if err != nil {
+		return sum, err
+	}
+	mac := hmac.New(sha256.New, key.Expose())
+	mac.Write(message)
+	mac.Sum(sum[:0])
+	return sum, nil
+}
+
 func (h *hashKeys) key(site string) (secret.Value, error) {
+	return h.derive("sallyport/v1/audit-hash/" + site)
+}
+
+// derive makes a key for one purpose and one site.
+func (h *hashKeys) derive(info string) (secret.Value, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if v, ok := h.known[site]; ok {
+	if v, ok := h.known[info]; ok {
 		return v, nil
 	}
-	raw, err := hkdf.Key(sha256.New, h.root.Expose(), nil, "sallyport/v1/audit-hash/"+site, 32)
+	raw, err := hkdf.Key(sha256.New, h.root.Expose(), nil, info, 32)
 	if err != nil {
-		return secret.Value{}, fmt.Errorf("derive audit key: %w", err)
+		return secret.Value{}, fmt.Errorf("derive key of hashes: %w", err)
 	}
 	v := secret.NewValue(raw)
-	h.known[site] = v
+	h.known[info] = v
 	return v, nil
 }
 

@@ -21,6 +21,7 @@ type Store interface {
 	session.RevocationStore
 	egress.FreezeStore
 	egress.Idempotency
+	egress.OwnedStore
 	seal.KeyStore
 	audit.AdminEvents
 	// Check reports whether the store can be used; for readiness.

@@ -14,6 +14,16 @@ func (g *Gate) ReplaceStep(name string, run func(ctx context.Context) Decision) 
 	panic("no step " + name)
 }
 
+// Answered reports whether a step runs when the provider has answered.
+func Answered(step string) bool {
+	for _, s := range pipeline() {
+		if s.name == step {
+			return s.after || s.name == "answer"
+		}
+	}
+	return false
+}
+
 // Steps lists the steps of a call in order.
 func Steps() []string {
 	var out []string

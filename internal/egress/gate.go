@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -22,7 +23,9 @@ type Deps struct {
 	Idempotency Idempotency
 	Flights     *Flights
 	Answers     Answers
-	Recorder    Recorder
+	// Owned may be nil where no rule has owned ids.
+	Owned    Owned
+	Recorder Recorder
 	// Alerts tells operators; nil means that nobody is told.
 	Alerts Alerts
 	// Config names the configuration in audit entries.
@@ -62,6 +65,8 @@ type connection struct {
 	account   map[string]string
 	presented []presentedAt
 	limits    [2][]ratelimit.Rule // of the site, of the connection
+	// accountKey names the provider account that the connection works with.
+	accountKey string
 }
 
 // backendRule is what a site key may do with one operation.
@@ -75,6 +80,7 @@ type browserRule struct {
 	*site.BrowserRule
 	view     *contract.View
 	upstream Upstream
+	owned    *ownedRule // nil: no id is named, and none is remembered
 }
 
 // Catalog finds provider packs.
@@ -113,6 +119,14 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 	conn := &connection{Connection: c, pack: pack, doc: pack.Contract(), observe: c.Observe, account: c.Account,
 		browser: map[string]*browserRule{}, backend: map[string]*backendRule{},
 		presented: presentedPlaces(pack), limits: [2][]ratelimit.Rule{SiteLimits(s), c.Limits}}
+	conn.accountKey = accountKey(c)
+	wanted, err := conn.wantedKinds()
+	if err == nil && len(wanted) > 0 && g.deps.Owned == nil {
+		err = errors.New("there is no memory for owned ids")
+	}
+	if err != nil {
+		return nil, err
+	}
 	for name, rule := range c.Browser {
 		op, upstream, err := g.open(conn, name)
 		if err != nil {
@@ -126,7 +140,11 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 		if err != nil {
 			return nil, fmt.Errorf("operation %s: returns: %w", name, err)
 		}
-		conn.browser[name] = &browserRule{BrowserRule: rule, view: view, upstream: upstream}
+		owned, err := conn.ownedRule(op, rule, wanted)
+		if err != nil {
+			return nil, fmt.Errorf("operation %s: %w", name, err)
+		}
+		conn.browser[name] = &browserRule{BrowserRule: rule, view: view, upstream: upstream, owned: owned}
 	}
 	for _, name := range conn.backendOperations() {
 		op, upstream, err := g.open(conn, name)

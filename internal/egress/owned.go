@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"sallyport/internal/contract"
@@ -69,6 +71,23 @@ func (c *connection) wantedKinds() ([]string, error) {
 		}
 	}
 	return kinds, nil
+}
+
+// accountKey names the provider account behind a connection: its credentials by reference,
+// its identifiers, and where its calls go. After a change of one of them a visit owns
+// nothing there, because the ids may mean other objects.
+func accountKey(c *site.Connection) string {
+	parts := []string{c.Provider}
+	if c.Upstream != nil {
+		parts = append(parts, c.Upstream.URL)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Account)) {
+		parts = append(parts, name+"="+c.Account[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Credentials)) {
+		parts = append(parts, name+"="+c.Credentials[name].String())
+	}
+	return strings.Join(parts, "\x00")
 }
 
 // ownedRule compiles what one operation names, learns and grants.
@@ -157,9 +176,9 @@ func (x *exchange) visitor() Visitor {
 // rememberOwned keeps what a performed call showed the visit, before the answer leaves.
 // Its error does not withhold the answer, because the call was performed: what could not be
 // kept is refused later.
-func rememberOwned(ctx context.Context, g *Gate, x *exchange) {
+func rememberOwned(ctx context.Context, g *Gate, x *exchange) Decision {
 	if x.rule == nil || x.rule.owned == nil || x.response == nil || x.response.Status >= 300 {
-		return
+		return allow("nothing to remember")
 	}
 	rule := x.rule.owned
 	objects, err := rule.learns.Find(x.reply, learnedAtOnce)
@@ -181,6 +200,7 @@ func rememberOwned(ctx context.Context, g *Gate, x *exchange) {
 		err = errors.Join(err, g.deps.Owned.Remember(ctx, x.visitor(), objects))
 	}
 	x.innerErr = errors.Join(x.innerErr, err)
+	return allow("remembered")
 }
 
 // typed are the values that the browser wrote itself in this call: an answer that repeats

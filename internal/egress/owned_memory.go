@@ -33,20 +33,19 @@ type OwnedRow struct {
 	Site    string
 	Visit   OwnedHash
 	Objects []OwnedHash
-	At      time.Time
 	Expires time.Time
 }
 
 // OwnedStore keeps what visits received. Methods are safe for concurrent use, from several
 // processes too; a nil error means durable.
 type OwnedStore interface {
-	// RememberOwned stores the objects; one that is there stays as it is. Of a visit the
-	// newest perVisit stay, of a site the newest perSite.
-	RememberOwned(ctx context.Context, row OwnedRow, perVisit, perSite int) error
+	// RememberOwned stores the objects; one that is there keeps its place and the later of
+	// its two ends. Of a visit the newest perVisit stay.
+	RememberOwned(ctx context.Context, row OwnedRow, perVisit int) error
 	// FindOwned returns when the object expires; zero: it is not there, or has expired at now.
 	FindOwned(ctx context.Context, site string, object OwnedHash, now time.Time) (time.Time, error)
-	// PurgeOwned removes what expired at now.
-	PurgeOwned(ctx context.Context, now time.Time) (int, error)
+	// PurgeOwned removes what expired at now, and of each site all but the newest perSite.
+	PurgeOwned(ctx context.Context, now time.Time, perSite int) (int, error)
 }
 
 // OwnedMemory is Owned over a store. What this process wrote or has found is answered from
@@ -70,13 +69,13 @@ func NewOwnedMemory(store OwnedStore, hash func(site string, message []byte) ([3
 // Remember implements Owned.
 func (m *OwnedMemory) Remember(ctx context.Context, by Visitor, objects []contract.Identity) error {
 	now := m.now()
-	row := OwnedRow{Site: by.Site, At: now, Expires: now.Add(OwnedFor)}
+	row := OwnedRow{Site: by.Site, Expires: now.Add(OwnedFor)}
 	for _, o := range objects {
 		h, err := m.object(by, o)
 		if err != nil {
 			return err
 		}
-		if until, ok := m.cached(h); !ok || until.Sub(now) < OwnedFor/2 {
+		if until, ok := m.cached(h); !ok || !now.Before(until) {
 			row.Objects = append(row.Objects, h)
 		}
 	}
@@ -87,7 +86,7 @@ func (m *OwnedMemory) Remember(ctx context.Context, by Visitor, objects []contra
 	if row.Visit, err = m.sum(by.Site, "visit", by.Visit); err != nil {
 		return err
 	}
-	if err := m.store.RememberOwned(ctx, row, OwnedPerVisit, OwnedPerSite); err != nil {
+	if err := m.store.RememberOwned(ctx, row, OwnedPerVisit); err != nil {
 		return fmt.Errorf("remember what a visit received: %w", err)
 	}
 	for _, h := range row.Objects {

@@ -51,6 +51,9 @@ type step struct {
 	// for steps that are not checks but the call itself.
 	check string
 	run   func(ctx context.Context, g *Gate, x *exchange) Decision
+	// after: the step runs when the call has its answer, and not for a repeat that got the
+	// answer of the call before it.
+	after bool
 }
 
 // pipeline is the order of a call. This list is the only place that knows it.
@@ -65,11 +68,13 @@ func pipeline() []step {
 		{name: "parse", check: CheckRequest, run: parse},
 		{name: "grammar", check: CheckGrammar, run: applyGrammar},
 		{name: "insert", run: insertFixed},
+		{name: "owned", run: checkOwned},
 		{name: "contract", check: CheckRequest, run: checkRequest},
 		{name: "encode", run: encode},
 		{name: "idempotency", run: beginIdempotent},
 		{name: "send", run: send},
 		{name: "answer", check: CheckResponse, run: checkAnswer},
+		{name: "remember", run: rememberOwned, after: true},
 	}
 }
 
@@ -99,8 +104,8 @@ func (g *Gate) Call(ctx context.Context, c *Call) (answer *Answer) {
 		g.record(ctx, x, answer)
 	}()
 	for _, s := range g.steps {
-		if x.finished != nil {
-			break
+		if x.finished != nil && !s.after || x.replay {
+			continue
 		}
 		x.at = s.name
 		d := s.run(ctx, g, x)

@@ -103,7 +103,7 @@ func applyGrammar(_ context.Context, _ *Gate, x *exchange) Decision {
 	if len(faults) > 0 {
 		p := problem.New(problem.ParameterRefused, "%s", told(x.op.ID, faults))
 		p.Faults = faults
-		return deny(p.WithHint("the parameters that a browser may choose stand under free, one_of and range in sallyport.yaml"))
+		return deny(p.WithHint("the parameters that a browser may choose stand under free, one_of, range and owned in sallyport.yaml"))
 	}
 	return allow("only named parameters")
 }
@@ -117,6 +117,11 @@ func (r *browserRule) refuses(x *exchange, leaf contract.Path) *problem.Fault {
 				return nil
 			}
 			return &problem.Fault{Where: leaf.String(), Found: "a value from the browser", Want: "nothing: the gate inserts this value"}
+		}
+	}
+	for _, p := range r.Owned {
+		if p.Covers(leaf) && len(p.Steps()) == len(leaf.Steps()) {
+			return nil // whether this visit received it is for a step of its own
 		}
 	}
 	for _, c := range r.OneOf {

@@ -41,6 +41,7 @@ const (
 
 	// What the caller sent.
 	ParameterRefused    Code = "parameter_refused"
+	NotOwned            Code = "not_owned"
 	ContractViolation   Code = "contract_violation"
 	ContractTooComplex  Code = "contract_too_complex"
 	IdempotencyConflict Code = "idempotency_conflict"
@@ -108,6 +109,7 @@ func Codes() []Info {
 		{Frozen, http.StatusServiceUnavailable, "Calls are frozen"},
 		{RateLimited, http.StatusTooManyRequests, "Too many requests"},
 		{ParameterRefused, http.StatusUnprocessableEntity, "Parameter not allowed from this caller"},
+		{NotOwned, http.StatusForbidden, "This visit did not receive that object"},
 		{ContractViolation, http.StatusUnprocessableEntity, "The request breaks the contract"},
 		{ContractTooComplex, http.StatusUnprocessableEntity, "The request takes too much work to check"},
 		{IdempotencyConflict, http.StatusConflict, "Idempotency key used with other parameters"},

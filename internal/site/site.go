@@ -71,13 +71,20 @@ type BrowserRule struct {
 	Fixed     []Fixed
 	OneOf     []Choice
 	Range     []Range
-	Returns   []contract.Path
-	Limits    []ratelimit.Rule
+	// Owned are ids that the browser may name only because this visit received them.
+	Owned   []contract.Path
+	Returns []contract.Path
+	Limits  []ratelimit.Rule
 }
 
 // Leaves reports whether the rule leaves something of a parameter to the browser.
 func (r *BrowserRule) Leaves(parameter string) bool {
 	for _, p := range r.Free {
+		if p.Root() == parameter {
+			return true
+		}
+	}
+	for _, p := range r.Owned {
 		if p.Root() == parameter {
 			return true
 		}

@@ -54,6 +54,9 @@ func TestConformance(t *testing.T) {
 	t.Run("egress.Idempotency", func(t *testing.T) {
 		egresstest.Idempotency(t, func(t *testing.T) egress.Idempotency { return fresh(t) })
 	})
+	t.Run("egress.OwnedStore", func(t *testing.T) {
+		egresstest.OwnedStore(t, func(t *testing.T) egress.OwnedStore { return fresh(t) })
+	})
 	t.Run("egress.FreezeStore", func(t *testing.T) {
 		egresstest.FreezeStore(t, func(t *testing.T) egress.FreezeStore { return fresh(t) })
 	})
