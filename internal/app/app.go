@@ -25,9 +25,11 @@ import (
 	"sallyport/internal/egress"
 	"sallyport/internal/ingress"
 	"sallyport/internal/outbound"
+	"sallyport/internal/permit"
 	"sallyport/internal/problem"
 	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
+	"sallyport/internal/receipt"
 	"sallyport/internal/secret"
 	"sallyport/internal/secret/seal"
 	"sallyport/internal/session"
@@ -79,6 +81,10 @@ type Gate struct {
 	mocks    *mocks
 	flights  egress.Flights
 	bell     *egress.Bell
+
+	permitReader *permit.Reader
+	receipts     *receipt.Issuer
+	desk         *receipt.Desk
 
 	server *ingress.Server
 	closes []func() error
@@ -173,10 +179,26 @@ func (g *Gate) openCallers(ctx context.Context, file *config.File) error {
 		return err
 	}
 	g.siteKeys, err = session.NewSiteKeys(session.SiteKeysOptions{Store: g.store, Limiter: g.limiter, Now: g.options.Now, Log: g.log})
+	if err != nil {
+		return err
+	}
+	return g.openStatements()
+}
+
+// openStatements opens what reads permits and makes and takes receipts.
+func (g *Gate) openStatements() (err error) {
+	if g.permitReader, err = permit.NewReader(permit.Options{Keys: g.siteKeys, Now: g.options.Now}); err != nil {
+		return err
+	}
+	o := receipt.Options{Name: issuerName, Keys: g.keys, Now: g.options.Now}
+	if g.receipts, err = receipt.NewIssuer(o); err != nil {
+		return err
+	}
+	g.desk, err = receipt.NewDesk(o, g.store)
 	return err
 }
 
-// issuerName is the iss claim of session tokens.
+// issuerName is the iss claim of session tokens and receipts.
 const issuerName = "sallyport"
 
 func (g *Gate) openWays(_ context.Context, _ *config.File) error {
@@ -318,10 +340,22 @@ func (g *Gate) housekeeping(ctx context.Context) error {
 		_, err1 := g.store.PurgeRepeats(ctx, g.options.Steady())
 		_, err2 := g.store.PurgeRevocations(ctx, g.options.Now())
 		_, err3 := g.store.PurgeOwned(ctx, g.options.Steady(), egress.OwnedPerSite)
-		if err := errors.Join(err1, err2, err3); err != nil && ctx.Err() == nil {
+		both := earlier(g.options.Now(), g.options.Steady())
+		_, err4 := g.store.PurgePermits(ctx, both)
+		_, err5 := g.store.PurgeReceipts(ctx, both)
+		if err := errors.Join(err1, err2, err3, err4, err5); err != nil && ctx.Err() == nil {
 			g.log.Error("expired rows were not removed", "error", err)
 		}
 	}
+}
+
+// earlier is the earlier of two clocks: what is forgotten by it, no step of either clock makes
+// count again.
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // ready is what /readyz asks beyond the listener's own state.

@@ -8,6 +8,7 @@ import (
 	"sallyport/internal/audit"
 	"sallyport/internal/config"
 	"sallyport/internal/egress"
+	"sallyport/internal/receipt"
 	"sallyport/internal/secret/seal"
 	"sallyport/internal/session"
 	"sallyport/internal/store/sqlite"
@@ -22,6 +23,8 @@ type Store interface {
 	egress.FreezeStore
 	egress.Idempotency
 	egress.OwnedStore
+	egress.Permits
+	receipt.Store
 	seal.KeyStore
 	audit.AdminEvents
 	// Check reports whether the store can be used; for readiness.

@@ -21,14 +21,14 @@ type ruler struct {
 	v     *value
 	op    *contract.Operation
 	rule  *site.BrowserRule
-	paths []placed // of free, fixed, one_of and range
+	paths []placed // of free, fixed, one_of, range and sealed
 }
 
 // placed is a parameter path with the place where it stands.
 type placed struct {
 	path contract.Path
 	at   *value
-	in   string // free, fixed, one_of, range
+	in   string // free, fixed, one_of, range, sealed
 }
 
 // rule reads the closed grammar of one operation.
@@ -38,7 +38,9 @@ func (l *linker) rule(op *contract.Operation, v *value) *site.BrowserRule {
 	r.fixed(v.at("fixed"))
 	r.oneOf(v.at("one_of"))
 	r.ranges(v.at("range"))
+	r.sealed(v.at("sealed"))
 	r.returns(v.at("returns"))
+	r.receipt(v.at("receipt"))
 	r.rule.Limits = l.limits(v.at("limit"), ratelimit.PerSession, ratelimit.PerPrefix, ratelimit.PerOperation)
 	r.overlaps()
 	r.required()
@@ -176,7 +178,7 @@ func (r *ruler) chosen(at *value, path contract.Path, schema *contract.Schema, i
 	}
 	if sub, ok := hiddenID(schema, path, 0); ok {
 		r.fault(at, fmt.Sprintf("%s is an object id, and a browser that may choose it could name other people's objects", sub),
-			"remove it from "+in+": write it under fixed, or let the site's backend call this operation; ids that a visit itself received come with `owned` in a later version")
+			"remove it from "+in+": write it under fixed or sealed, or let the site's backend call this operation; ids that a visit itself received come with `owned` in a later version")
 	}
 	if schema.Data == contract.Card {
 		r.fault(at, fmt.Sprintf("%s is card data, which must not pass the gate", path), "remove it: use the provider's own script in the page for cards")
@@ -317,7 +319,7 @@ func (r *ruler) supplied(path contract.Path, s *contract.Schema, depth int) {
 		below = below || path.Overlaps(p.path)
 	}
 	if !below || depth > 8 {
-		r.fault(r.v, fmt.Sprintf("%s needs %s, and no rule supplies it", r.op.ID, path), fmt.Sprintf("add %s under free, fixed, one_of or range", path))
+		r.fault(r.v, fmt.Sprintf("%s needs %s, and no rule supplies it", r.op.ID, path), fmt.Sprintf("add %s under free, fixed, one_of, range or sealed", path))
 		return
 	}
 	if s == nil {

@@ -1,12 +1,14 @@
 package egress
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
 
 	"sallyport/internal/audit"
 	"sallyport/internal/contract"
+	"sallyport/internal/permit"
 	"sallyport/internal/problem"
 	"sallyport/internal/ratelimit"
 	"sallyport/internal/session"
@@ -57,6 +59,9 @@ type exchange struct {
 	reply    contract.Reply
 	named    []string
 	upstream time.Duration
+
+	permit *permit.Permit                // that came with the call and is for it
+	undo   []func(context.Context) error // of what was spent, should no byte be sent
 
 	decisions []Decision
 	observed  []string

@@ -28,6 +28,10 @@ type Deps struct {
 	Recorder Recorder
 	// Alerts tells operators; nil means that nobody is told.
 	Alerts Alerts
+	// PermitReader, Permits and Receipts serve rules with sealed parameters and receipts.
+	PermitReader PermitReader
+	Permits      Permits
+	Receipts     Receipts
 	// Config names the configuration in audit entries.
 	Config string
 	// Upstream gives the way out for one server of a connection. It is asked
@@ -79,6 +83,8 @@ type backendRule struct {
 type browserRule struct {
 	*site.BrowserRule
 	view     *contract.View
+	receipt  *contract.View // of the fields that a receipt states; nil: none is made
+	sealsURL bool           // among the sealed values may be an address for the visitor
 	upstream Upstream
 	owned    *ownedRule // nil: no id is named, and none is remembered
 }
@@ -144,7 +150,11 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 		if err != nil {
 			return nil, fmt.Errorf("operation %s: %w", name, err)
 		}
-		conn.browser[name] = &browserRule{BrowserRule: rule, view: view, upstream: upstream, owned: owned}
+		compiled := &browserRule{BrowserRule: rule, view: view, upstream: upstream, owned: owned}
+		if err := compiled.seal(op); err != nil {
+			return nil, fmt.Errorf("operation %s: %w", name, err)
+		}
+		conn.browser[name] = compiled
 	}
 	for _, name := range conn.backendOperations() {
 		op, upstream, err := g.open(conn, name)

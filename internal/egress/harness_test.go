@@ -2,6 +2,7 @@ package egress_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -34,6 +35,7 @@ type world struct {
 	records  *records
 	keys     *session.SiteKeys
 	store    *keyStore
+	spent    *memoryPermits
 	deps     egress.Deps
 }
 
@@ -43,7 +45,7 @@ var catalog = provider.Builtin()
 // open makes a gate for the connections of site "shop".
 func open(t testing.TB, conns ...*site.Connection) *world {
 	t.Helper()
-	w := &world{t: t, upstream: &fakeUpstream{}, audit: &fakeAudit{}, repeats: &memoryRepeats{rows: map[egress.RepeatKey]egress.Repeat{}}, records: &records{}}
+	w := &world{t: t, upstream: &fakeUpstream{}, audit: &fakeAudit{}, repeats: &memoryRepeats{rows: map[egress.RepeatKey]egress.Repeat{}}, records: &records{}, spent: &memoryPermits{rows: map[string]int{}}}
 	limiter := ratelimit.New(1 << 12)
 	w.store = &keyStore{keys: map[[32]byte]session.StoredKey{}}
 	var err error
@@ -52,6 +54,7 @@ func open(t testing.TB, conns ...*site.Connection) *world {
 	}
 	w.deps = egress.Deps{Sessions: sessions{}, Keys: w.keys, Limiter: limiter, Freezes: freezes{}, Audit: w.audit,
 		Idempotency: w.repeats, Flights: &egress.Flights{}, Answers: sealed{}, Recorder: w.records, Config: "config-1", Now: time.Now,
+		PermitReader: permitReader(t, w.keys), Permits: w.spent, Receipts: unsigned{},
 		Upstream: func(*site.Connection, *provider.Pack, *contract.Operation) (egress.Upstream, error) {
 			return w.upstream, nil
 		}}
@@ -326,6 +329,17 @@ func (s *keyStore) FindSiteKey(_ context.Context, h [32]byte) (session.StoredKey
 	return session.StoredKey{}, session.ErrKeyNotFound
 }
 
+func (s *keyStore) FindPermitKey(_ context.Context, key ed25519.PublicKey) (session.StoredKey, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.keys {
+		if k.PermitKey.Equal(key) {
+			return k, nil
+		}
+	}
+	return session.StoredKey{}, session.ErrKeyNotFound
+}
+
 func (s *keyStore) ListSiteKeys(context.Context, string) ([]session.StoredKey, error) {
 	return nil, nil
 }
@@ -385,4 +399,13 @@ func (m *memoryRepeats) PurgeRepeats(_ context.Context, now time.Time) (n int, e
 		}
 	}
 	return n, nil
+}
+
+func mustPath(t testing.TB, s string) contract.Path {
+	t.Helper()
+	p, err := contract.ParsePath(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }

@@ -67,14 +67,18 @@ func pipeline() []step {
 		{name: "limits", check: CheckLimits, run: takeLimits},
 		{name: "parse", check: CheckRequest, run: parse},
 		{name: "grammar", check: CheckGrammar, run: applyGrammar},
+		{name: "permit", run: checkPermit},
 		{name: "insert", run: insertFixed},
+		{name: "sealed", run: insertSealed},
 		{name: "owned", run: checkOwned},
 		{name: "contract", check: CheckRequest, run: checkRequest},
 		{name: "encode", run: encode},
 		{name: "idempotency", run: beginIdempotent},
+		{name: "spend permit", run: spendPermit},
 		{name: "send", run: send},
 		{name: "answer", check: CheckResponse, run: checkAnswer},
 		{name: "remember", run: rememberOwned, after: true},
+		{name: "receipt", run: addReceipt, after: true},
 	}
 }
 
@@ -176,15 +180,19 @@ func (g *Gate) refuse(ctx context.Context, x *exchange, d Decision) *Answer {
 	return answer
 }
 
-// settle tells the idempotency record how the call ended. It runs once, also when
-// the caller is gone.
+// settle gives back what a call spent that was not sent, and tells the idempotency record
+// how the call ended. It runs once, also when the caller is gone.
 func (g *Gate) settle(ctx context.Context, x *exchange, answer *Answer) {
+	if !x.began && len(x.undo) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	g.giveBack(ctx, x, answer) // first: a repeat that waits may spend it again
 	if !x.began {
 		return
 	}
 	x.began = false
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
 	if err := g.settleRecord(ctx, x, answer); err != nil {
 		x.innerErr = errors.Join(x.innerErr, err)
 	}

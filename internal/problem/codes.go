@@ -42,6 +42,11 @@ const (
 	// What the caller sent.
 	ParameterRefused    Code = "parameter_refused"
 	NotOwned            Code = "not_owned"
+	PermitRequired      Code = "permit_required"
+	PermitRefused       Code = "permit_refused"
+	PermitSpent         Code = "permit_spent"
+	ReceiptRefused      Code = "receipt_refused"
+	ReceiptUsed         Code = "receipt_used"
 	ContractViolation   Code = "contract_violation"
 	ContractTooComplex  Code = "contract_too_complex"
 	IdempotencyConflict Code = "idempotency_conflict"
@@ -110,6 +115,11 @@ func Codes() []Info {
 		{RateLimited, http.StatusTooManyRequests, "Too many requests"},
 		{ParameterRefused, http.StatusUnprocessableEntity, "Parameter not allowed from this caller"},
 		{NotOwned, http.StatusForbidden, "This visit did not receive that object"},
+		{PermitRequired, http.StatusForbidden, "A permit of the site's backend is required"},
+		{PermitRefused, http.StatusForbidden, "The permit does not hold here"},
+		{PermitSpent, http.StatusConflict, "The permit is used up"},
+		{ReceiptRefused, http.StatusForbidden, "The receipt does not hold here"},
+		{ReceiptUsed, http.StatusConflict, "The receipt was claimed before"},
 		{ContractViolation, http.StatusUnprocessableEntity, "The request breaks the contract"},
 		{ContractTooComplex, http.StatusUnprocessableEntity, "The request takes too much work to check"},
 		{IdempotencyConflict, http.StatusConflict, "Idempotency key used with other parameters"},

@@ -127,11 +127,11 @@ func (i *Issuer) sign(c claims) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	signer, err := i.o.Keys.current()
+	key, err := i.o.Keys.current()
 	if err != nil {
 		return "", err
 	}
-	jws, err := signer.Sign(payload)
+	jws, err := key.signer.Sign(payload)
 	if err != nil {
 		return "", fmt.Errorf("sign token: %w", err)
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"sallyport/internal/jws"
 )
 
 // The timetable of signing keys.
@@ -56,8 +58,9 @@ type keySet struct {
 }
 
 type openKey struct {
-	stored StoredSigningKey
-	signer jose.Signer
+	stored  StoredSigningKey
+	signer  jose.Signer // of session tokens
+	private ed25519.PrivateKey
 }
 
 // OpenKeys loads the keys and makes the first one in an empty store. A stored key that
@@ -185,11 +188,11 @@ func (k *Keys) open(stored []StoredSigningKey) (*keySet, error) {
 	set := &keySet{byID: make(map[string]ed25519.PublicKey, len(stored))}
 	doc := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, s := range stored {
-		signer, err := k.signer(old, s)
+		key, err := k.openKey(old, s)
 		if err != nil {
 			return nil, err
 		}
-		set.keys = append(set.keys, openKey{stored: s, signer: signer})
+		set.keys = append(set.keys, key)
 		set.byID[s.ID] = s.Public
 		doc.Keys = append(doc.Keys, jose.JSONWebKey{Key: s.Public, KeyID: s.ID, Algorithm: string(jose.EdDSA), Use: "sig"})
 	}
@@ -200,45 +203,61 @@ func (k *Keys) open(stored []StoredSigningKey) (*keySet, error) {
 	return set, nil
 }
 
-// signer opens the private half, or takes it from the picture before.
-func (k *Keys) signer(old *keySet, s StoredSigningKey) (jose.Signer, error) {
+// openKey opens the private half, or takes it from the picture before.
+func (k *Keys) openKey(old *keySet, s StoredSigningKey) (openKey, error) {
 	if old != nil {
 		for _, o := range old.keys {
 			if o.stored.ID == s.ID && o.stored.Public.Equal(s.Public) {
-				return o.signer, nil
+				return openKey{stored: s, signer: o.signer, private: o.private}, nil
 			}
 		}
 	}
 	seed, err := k.o.Sealer.Open(s.Sealed, keyPurpose+"/"+s.ID)
 	if err != nil {
-		return nil, fmt.Errorf("open signing key %s: %w", s.ID, err)
+		return openKey{}, fmt.Errorf("open signing key %s: %w", s.ID, err)
 	}
 	if len(seed) != ed25519.SeedSize {
-		return nil, fmt.Errorf("open signing key %s: it is damaged", s.ID)
+		return openKey{}, fmt.Errorf("open signing key %s: it is damaged", s.ID)
 	}
 	private := ed25519.NewKeyFromSeed(seed)
 	clear(seed)
 	if !s.Public.Equal(private.Public()) {
-		return nil, fmt.Errorf("open signing key %s: its public half is another key's", s.ID)
+		return openKey{}, fmt.Errorf("open signing key %s: its public half is another key's", s.ID)
 	}
 	key := jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: private, KeyID: s.ID}}
 	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType(tokenType))
 	if err != nil {
-		return nil, fmt.Errorf("use signing key %s: %w", s.ID, err)
+		return openKey{}, fmt.Errorf("use signing key %s: %w", s.ID, err)
 	}
-	return signer, nil
+	return openKey{stored: s, signer: signer, private: private}, nil
 }
 
 // current is the newest key whose turn has come.
-func (k *Keys) current() (jose.Signer, error) {
+func (k *Keys) current() (openKey, error) {
 	now, keys := k.o.Now(), k.set.Load().keys
 	for i := len(keys) - 1; i >= 0; i-- {
 		if !now.Before(keys[i].stored.SignsFrom) {
-			return keys[i].signer, nil
+			return keys[i], nil
 		}
 	}
-	return nil, errors.New("no signing key has its turn yet: the clock stands before the first key was made")
+	return openKey{}, errors.New("no signing key has its turn yet: the clock stands before the first key was made")
 }
+
+// Sign writes a compact JWS of another type than a session's, with the key whose turn it
+// is: receipts verify with the same key set. Sessions are made by an Issuer alone.
+func (k *Keys) Sign(typ string, payload []byte) (string, error) {
+	if typ == "" || typ == tokenType {
+		return "", fmt.Errorf("sign a statement: type %q is not for others to sign", typ)
+	}
+	key, err := k.current()
+	if err != nil {
+		return "", err
+	}
+	return jws.Sign(typ, key.stored.ID, key.private, payload), nil
+}
+
+// PublicKey is a published key by its id.
+func (k *Keys) PublicKey(id string) (ed25519.PublicKey, bool) { return k.public(id) }
 
 func (k *Keys) public(id string) (ed25519.PublicKey, bool) {
 	p, ok := k.set.Load().byID[id]

@@ -45,6 +45,8 @@ type SiteKeyStore interface {
 	CreateSiteKey(ctx context.Context, k StoredKey) error
 	// FindSiteKey finds by authentication hash, revoked keys included, or wraps ErrKeyNotFound.
 	FindSiteKey(ctx context.Context, authHash [32]byte) (StoredKey, error)
+	// FindPermitKey finds by permit key, revoked keys included, or wraps ErrKeyNotFound.
+	FindPermitKey(ctx context.Context, key ed25519.PublicKey) (StoredKey, error)
 	// ListSiteKeys lists the keys of a site, or of all sites for "", oldest first.
 	ListSiteKeys(ctx context.Context, site string) ([]StoredKey, error)
 	// RevokeSiteKey sets RevokedAt once, or wraps ErrKeyNotFound. Revoking twice is no error.

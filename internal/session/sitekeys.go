@@ -81,8 +81,9 @@ type SiteKeysOptions struct {
 // SiteKeys checks site keys. A found key is remembered for half a second, so that a hot
 // key costs a hash; memory is bounded. Safe for concurrent use.
 type SiteKeys struct {
-	o     SiteKeysOptions
-	cache *otter.Cache[[32]byte, *found]
+	o       SiteKeysOptions
+	cache   *otter.Cache[[32]byte, *found] // by the SHA-256 of what was presented
+	permits *otter.Cache[[32]byte, *found] // by permit key
 
 	mu   sync.Mutex
 	used map[string]time.Time // key id → last use not yet stored; ids of real keys only
@@ -108,7 +109,11 @@ func NewSiteKeys(o SiteKeysOptions) (*SiteKeys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make site keys: %w", err)
 	}
-	return &SiteKeys{o: o, cache: cache, used: make(map[string]time.Time)}, nil
+	permits, err := otter.New(&otter.Options[[32]byte, *found]{MaximumSize: siteKeyEntries})
+	if err != nil {
+		return nil, fmt.Errorf("make site keys: %w", err)
+	}
+	return &SiteKeys{o: o, cache: cache, permits: permits, used: make(map[string]time.Time)}, nil
 }
 
 // Attempt is one presentation of a key.

@@ -72,8 +72,14 @@ type BrowserRule struct {
 	OneOf     []Choice
 	Range     []Range
 	// Owned are ids that the browser may name only because this visit received them.
-	Owned   []contract.Path
+	Owned []contract.Path
+	// Sealed are parameters whose values come inside a permit that the site's backend
+	// signed; no path has a [] in it.
+	Sealed  []contract.Path
 	Returns []contract.Path
+	// Receipt are fields of the answer that the gate states to the site's backend, signed;
+	// empty: no receipt.
+	Receipt []contract.Path
 	Limits  []ratelimit.Rule
 }
 

@@ -39,6 +39,18 @@ func SiteKeyStore(t *testing.T, open func(t *testing.T) session.SiteKeyStore) {
 		if _, err := s.FindSiteKey(t.Context(), [32]byte{1}); !errors.Is(err, session.ErrKeyNotFound) {
 			t.Errorf("an unknown hash: %v, want ErrKeyNotFound", err)
 		}
+		for _, want := range []session.StoredKey{pair, all, other} {
+			got, err := s.FindPermitKey(t.Context(), want.PermitKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("site key of permit key %s (-want +got):\n%s", want.ID, d)
+			}
+		}
+		if _, err := s.FindPermitKey(t.Context(), pad("pnone")); !errors.Is(err, session.ErrKeyNotFound) {
+			t.Errorf("an unknown permit key: %v, want ErrKeyNotFound", err)
+		}
 		for site, want := range map[string][]session.StoredKey{"shop": {all, pair}, "": {all, other, pair}, "none": nil} {
 			got, err := s.ListSiteKeys(t.Context(), site)
 			if err != nil {
@@ -56,6 +68,11 @@ func SiteKeyStore(t *testing.T, open func(t *testing.T) session.SiteKeyStore) {
 			t.Error("two keys have one hash")
 		}
 		expectSiteKey(t, s, all)
+		twin = siteKey("twin", "blog", noon())
+		twin.PermitKey = all.PermitKey
+		if err := s.CreateSiteKey(t.Context(), twin); err == nil {
+			t.Error("two keys have one permit key")
+		}
 	})
 	t.Run("revoke", func(t *testing.T) { revoke(t, fill(t), all) })
 	t.Run("touch", func(t *testing.T) { touch(t, fill(t), all) })
@@ -92,5 +109,8 @@ func expectSiteKey(t *testing.T, s session.SiteKeyStore, want session.StoredKey)
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("site key %s (-want +got):\n%s", want.ID, d)
+	}
+	if got, err = s.FindPermitKey(t.Context(), want.PermitKey); err != nil || !cmp.Equal(want, got) {
+		t.Errorf("site key %s by permit key: %v (-want +got):\n%s", want.ID, err, cmp.Diff(want, got))
 	}
 }

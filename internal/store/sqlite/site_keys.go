@@ -47,6 +47,18 @@ func (s *Store) FindSiteKey(ctx context.Context, authHash [32]byte) (session.Sto
 	return k, nil
 }
 
+// FindPermitKey implements session.SiteKeyStore.
+func (s *Store) FindPermitKey(ctx context.Context, key ed25519.PublicKey) (session.StoredKey, error) {
+	k, err := scanSiteKey(s.read.QueryRowContext(ctx, `SELECT `+siteKeyColumns+` FROM site_keys WHERE permit_key = ?`, []byte(key)))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = session.ErrKeyNotFound
+	}
+	if err != nil {
+		return session.StoredKey{}, fmt.Errorf("find site key by permit key: %w", err)
+	}
+	return k, nil
+}
+
 // ListSiteKeys implements session.SiteKeyStore.
 func (s *Store) ListSiteKeys(ctx context.Context, site string) ([]session.StoredKey, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT `+siteKeyColumns+` FROM site_keys

@@ -11,6 +11,8 @@ import (
 	"sallyport/internal/audit/audittest"
 	"sallyport/internal/egress"
 	"sallyport/internal/egress/egresstest"
+	"sallyport/internal/receipt"
+	"sallyport/internal/receipt/receipttest"
 	"sallyport/internal/secret/seal"
 	"sallyport/internal/secret/seal/sealtest"
 	"sallyport/internal/session"
@@ -56,6 +58,12 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("egress.OwnedStore", func(t *testing.T) {
 		egresstest.OwnedStore(t, func(t *testing.T) egress.OwnedStore { return fresh(t) })
+	})
+	t.Run("egress.Permits", func(t *testing.T) {
+		egresstest.Permits(t, func(t *testing.T) egress.Permits { return fresh(t) })
+	})
+	t.Run("receipt.Store", func(t *testing.T) {
+		receipttest.Store(t, func(t *testing.T) receipt.Store { return fresh(t) })
 	})
 	t.Run("egress.FreezeStore", func(t *testing.T) {
 		egresstest.FreezeStore(t, func(t *testing.T) egress.FreezeStore { return fresh(t) })
