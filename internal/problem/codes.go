@@ -52,6 +52,8 @@ const (
 	IdempotencyConflict Code = "idempotency_conflict"
 	IdempotencyUnknown  Code = "idempotency_unknown"
 	IdempotencyBusy     Code = "idempotency_in_progress"
+	OrderRefused        Code = "order_refused"
+	BudgetExhausted     Code = "budget_exhausted"
 
 	// The gate's own means.
 	AuditUnavailable      Code = "audit_unavailable"
@@ -125,6 +127,8 @@ func Codes() []Info {
 		{IdempotencyConflict, http.StatusConflict, "Idempotency key used with other parameters"},
 		{IdempotencyUnknown, http.StatusConflict, "The outcome of an earlier attempt is unknown"},
 		{IdempotencyBusy, http.StatusConflict, "The same call is still in progress"},
+		{OrderRefused, http.StatusUnprocessableEntity, "The order cannot be priced"},
+		{BudgetExhausted, http.StatusTooManyRequests, "A budget is spent"},
 		{AuditUnavailable, http.StatusServiceUnavailable, "The audit log cannot be written"},
 		{StoreUnavailable, http.StatusServiceUnavailable, "The store cannot be reached"},
 		{CredentialUnavailable, http.StatusServiceUnavailable, "The provider's credential is not available"},

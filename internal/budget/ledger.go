@@ -1,0 +1,488 @@
+package budget
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"sallyport/internal/problem"
+)
+
+const (
+	// storeTimeout bounds one exchange with the store.
+	storeTimeout = 5 * time.Second
+	// dryFor is how long the store's "nothing left" counts without asking again: a flood of
+	// calls against a spent budget must not become a flood of transactions.
+	dryFor = 250 * time.Millisecond
+	// idleTicks is after how many ticks of Run an unused block goes back to the store, for
+	// other nodes; forgetTicks, after how many an account is forgotten that no call can be using.
+	idleTicks   = 2
+	forgetTicks = 600
+	tick        = time.Second
+)
+
+// Options are what a Ledger needs. Store is required.
+type Options struct {
+	Store Store
+	Now   func() time.Time // the wall clock; nil: time.Now
+	Log   *slog.Logger     // takes the alerts; nil: they are only in the audit log
+}
+
+// Ledger spends from budgets for one node. A call costs no transaction of its own: the node
+// reserves a hundredth of what is left, at least one call, and spends that from memory; near
+// the end of a budget it takes what each call needs, so that the last calls are exact over
+// any number of nodes. Unused blocks go back after two seconds and at Close. What a crashed
+// node had reserved stays spent.
+//
+// It is safe for concurrent use. Run returns idle blocks; without it they return at Close.
+type Ledger struct {
+	store Store
+	now   func() time.Time
+	log   *slog.Logger
+
+	mu       sync.Mutex
+	accounts map[Account]*account
+	queue    []*waiter
+	leading  bool
+	closed   bool
+	leaders  sync.WaitGroup
+}
+
+// account is one budget as this node holds it.
+type account struct {
+	start time.Time
+	block [2]int64 // by class: what may be spent without asking
+	dry   [2]dry
+	calls int64 // spent and not yet told to the store
+	idle  int   // ticks without a spend
+}
+
+// dry is what the store last said when there was too little.
+type dry struct {
+	at   time.Time
+	left int64
+	max  int64 // of the limit that it was said of
+}
+
+const (
+	vouchedClass = iota
+	unvouchedClass
+)
+
+func class(vouched bool) int {
+	if vouched {
+		return vouchedClass
+	}
+	return unvouchedClass
+}
+
+// waiter is a call that waits for a block.
+type waiter struct {
+	charges []Charge
+	class   int
+	gone    bool // nobody waits any more
+	spent   Spent
+	err     error
+	done    chan struct{}
+}
+
+// Spent is what one call has spent; give it to Return if no byte of the call was sent. The
+// zero value has spent nothing.
+type Spent struct {
+	charges []Charge
+	starts  []time.Time
+	class   int
+}
+
+// NewLedger makes the ledger of this node.
+func NewLedger(o Options) *Ledger {
+	l := &Ledger{store: o.Store, now: o.Now, log: o.Log, accounts: map[Account]*account{}}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
+	}
+	return l
+}
+
+var errClosed = errors.New("budgets are closed")
+
+// Spend takes all charges of a call, or none. Its error is a *problem.Error: BudgetExhausted
+// where too little is left, StoreUnavailable where the store does not answer: then nothing
+// may be sent. It waits for the store only when the node's block does not suffice.
+func (l *Ledger) Spend(ctx context.Context, charges []Charge, vouched bool) (Spent, error) {
+	if len(charges) == 0 {
+		return Spent{}, nil
+	}
+	now, c := l.now(), class(vouched)
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return Spent{}, unavailable(errClosed)
+	}
+	spent, lacking := l.spend(charges, c, now)
+	if lacking < 0 {
+		l.mu.Unlock()
+		return spent, nil
+	}
+	if p := l.knownDry(charges, c, now); p != nil {
+		l.mu.Unlock()
+		return Spent{}, p
+	}
+	w := &waiter{charges: charges, class: c, done: make(chan struct{})}
+	l.queue = append(l.queue, w)
+	if !l.leading {
+		l.leading = true
+		l.leaders.Go(l.lead)
+	}
+	l.mu.Unlock()
+	select {
+	case <-w.done:
+		return w.spent, w.err
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	w.gone = true
+	spent = w.spent
+	l.mu.Unlock()
+	l.Return(spent) // it may have been served just now
+	return Spent{}, problem.Wrap(ctx.Err(), problem.StoreUnavailable, "the caller went away before its budget was known")
+}
+
+func unavailable(err error) *problem.Error {
+	return problem.Wrap(err, problem.StoreUnavailable, "it is not known what is left of a budget, so nothing is sent").WithHint("repeat in a few seconds")
+}
+
+// of finds the account at now; a period that is over takes its block with it.
+func (l *Ledger) of(a Account, now time.Time) *account {
+	acc := l.accounts[a]
+	if acc == nil {
+		acc = &account{}
+		l.accounts[a] = acc
+	}
+	if start := a.Period.Start(now); start.After(acc.start) {
+		*acc = account{start: start}
+	}
+	return acc
+}
+
+// spend takes the charges from the blocks, or says which of them lacks. l.mu is held.
+func (l *Ledger) spend(charges []Charge, c int, now time.Time) (Spent, int) {
+	for i := range charges {
+		if l.of(charges[i].Limit.Account, now).block[c] < charges[i].Cost {
+			return Spent{}, i
+		}
+	}
+	s := Spent{charges: charges, starts: make([]time.Time, len(charges)), class: c}
+	for i := range charges {
+		acc := l.accounts[charges[i].Limit.Account]
+		acc.block[c] -= charges[i].Cost
+		acc.calls++
+		acc.idle = 0
+		s.starts[i] = acc.start
+	}
+	return s, -1
+}
+
+// Return gives back what a call spent of which no byte was sent.
+func (l *Ledger) Return(s Spent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range s.charges {
+		acc := l.accounts[s.charges[i].Limit.Account]
+		if acc == nil || !acc.start.Equal(s.starts[i]) {
+			continue // that period is over
+		}
+		acc.block[s.class] += s.charges[i].Cost
+		acc.calls--
+		acc.idle = 0
+		acc.dry = [2]dry{}
+	}
+}
+
+// knownDry answers from memory where the store said a moment ago that too little is left.
+func (l *Ledger) knownDry(charges []Charge, c int, now time.Time) *problem.Error {
+	for i := range charges {
+		ch := &charges[i]
+		acc := l.accounts[ch.Limit.Account]
+		if acc == nil || acc.block[c] >= ch.Cost || acc.block[1-c] > 0 {
+			continue
+		}
+		d := acc.dry[c]
+		if age := now.Sub(d.at); !d.at.IsZero() && d.max == ch.Limit.Max && age >= 0 && age < dryFor && acc.block[c]+d.left < ch.Cost {
+			return l.exhausted(ch, c, acc, now)
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) exhausted(ch *Charge, c int, acc *account, now time.Time) *problem.Error {
+	a := ch.Limit.Account
+	detail := fmt.Sprintf("the budget of this %s for the %s is spent", a.Level(), a.Period)
+	hint := "it is whole again at the end of the " + string(a.Period) + " (UTC); the operator may raise it in sallyport.yaml"
+	if c == unvouchedClass {
+		hint += "; callers for whom nobody vouches share a fifth of it"
+	}
+	p := problem.New(problem.BudgetExhausted, "%s", detail).WithHint("%s", hint)
+	p.RetryAfter = max(a.Period.End(acc.start).Sub(now), time.Second)
+	return p
+}
+
+// lead serves waiters until there are none: one transaction for all that wait.
+func (l *Ledger) lead() {
+	for {
+		l.mu.Lock()
+		batch := l.queue
+		l.queue = nil
+		if len(batch) == 0 {
+			l.leading = false
+			l.mu.Unlock()
+			return
+		}
+		l.mu.Unlock()
+		l.serve(batch)
+	}
+}
+
+// serve lets the waiters spend, in their order. What is still short after the first round may
+// lie in this node's blocks for the other kind of caller: the second gives those back first.
+func (l *Ledger) serve(batch []*waiter) {
+	for round := range 2 {
+		l.mu.Lock()
+		takes := l.plan(batch, round == 1)
+		l.mu.Unlock()
+		if len(takes) == 0 && round == 1 {
+			break
+		}
+		taken, err := l.take(takes)
+		l.mu.Lock()
+		if err != nil {
+			l.regain(takes)
+			l.fail(batch, unavailable(err))
+			l.mu.Unlock()
+			return
+		}
+		l.keep(takes, taken)
+		batch = l.settle(batch)
+		l.mu.Unlock()
+		l.tell(takes, taken)
+		if len(batch) == 0 {
+			return
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	for _, w := range batch {
+		w.err = l.why(w, now)
+		close(w.done)
+	}
+}
+
+func (l *Ledger) take(takes []Take) ([]Taken, error) {
+	if len(takes) == 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	taken, err := l.store.TakeBudgets(ctx, takes)
+	if err == nil && len(taken) != len(takes) {
+		err = fmt.Errorf("the store answered %d of %d takes", len(taken), len(takes))
+	}
+	return taken, err
+}
+
+type wanted struct {
+	account Account
+	class   int
+}
+
+// plan adds up what the waiters need beyond the blocks. With others it asks only where a block
+// for the other kind of caller can be given back, and takes that out of memory. l.mu is held.
+func (l *Ledger) plan(batch []*waiter, others bool) []Take {
+	now := l.now()
+	need, order := map[wanted]*Take{}, []wanted{}
+	for _, w := range batch {
+		for i := range w.charges {
+			ch := &w.charges[i]
+			key := wanted{ch.Limit.Account, w.class}
+			t := need[key]
+			if t == nil {
+				t = &Take{Limit: ch.Limit, Unvouched: w.class == unvouchedClass}
+				need[key] = t
+				order = append(order, key)
+			}
+			t.Limit = ch.Limit // after a reload the latest holds
+			t.Need += ch.Cost
+		}
+	}
+	var takes []Take
+	for _, key := range order {
+		t, acc := need[key], l.of(key.account, now)
+		t.Need -= acc.block[key.class]
+		t.Start = acc.start
+		if t.Need <= 0 || others && acc.block[1-key.class] == 0 {
+			continue
+		}
+		t.Back = Return{Account: key.account, Start: acc.start, Calls: acc.calls}
+		t.Last = others || acc.block[1-key.class] == 0
+		acc.calls = 0
+		if others {
+			if key.class == vouchedClass {
+				t.Back.Unvouched = acc.block[unvouchedClass]
+			} else {
+				t.Back.Vouched = acc.block[vouchedClass]
+			}
+			acc.block[1-key.class] = 0
+		}
+		takes = append(takes, *t)
+	}
+	return takes
+}
+
+// regain puts back into memory what a transaction that failed should have given back.
+func (l *Ledger) regain(takes []Take) {
+	for i := range takes {
+		b := &takes[i].Back
+		if acc := l.accounts[b.Account]; acc != nil && acc.start.Equal(b.Start) {
+			acc.block[vouchedClass] += b.Vouched
+			acc.block[unvouchedClass] += b.Unvouched
+			acc.calls += b.Calls
+		}
+	}
+}
+
+// keep puts what was granted into the blocks. l.mu is held.
+func (l *Ledger) keep(takes []Take, taken []Taken) {
+	now := l.now()
+	for i := range takes {
+		acc, got := l.of(takes[i].Limit.Account, now), &taken[i]
+		if got.Start.After(acc.start) { // the clock was set back: the later period holds
+			*acc = account{start: got.Start}
+		}
+		if !got.Start.Equal(acc.start) {
+			continue // granted of a period that has just ended
+		}
+		c := class(!takes[i].Unvouched)
+		acc.block[c] += got.Granted
+		acc.dry[c] = dry{}
+		if got.Granted < takes[i].Need {
+			acc.dry[c] = dry{at: now, left: got.Left, max: takes[i].Limit.Max}
+		}
+	}
+}
+
+// settle lets those spend for whom there is enough now, and gives the others. l.mu is held.
+func (l *Ledger) settle(batch []*waiter) []*waiter {
+	now := l.now()
+	var rest []*waiter
+	for _, w := range batch {
+		if w.gone {
+			continue
+		}
+		spent, lacking := l.spend(w.charges, w.class, now)
+		if lacking >= 0 {
+			rest = append(rest, w)
+			continue
+		}
+		w.spent = spent
+		close(w.done)
+	}
+	return rest
+}
+
+func (l *Ledger) fail(batch []*waiter, err error) {
+	for _, w := range batch {
+		w.err = err
+		close(w.done)
+	}
+}
+
+// why is the refusal of a waiter: of the first budget that lacks.
+func (l *Ledger) why(w *waiter, now time.Time) error {
+	for i := range w.charges {
+		ch := &w.charges[i]
+		if acc := l.of(ch.Limit.Account, now); acc.block[w.class] < ch.Cost {
+			return l.exhausted(ch, w.class, acc, now)
+		}
+	}
+	return unavailable(errors.New("a period ended while the call waited"))
+}
+
+// tell writes the alerts' log lines.
+func (l *Ledger) tell(takes []Take, taken []Taken) {
+	for i := range taken {
+		a := takes[i].Limit.Account
+		for _, one := range taken[i].Told.Alerts() {
+			l.log.Warn("alert", "kind", one.Words(), "site", a.Site, "connection", a.Connection, "operation", a.Operation, "mode", a.Mode,
+				"period", string(a.Period), "unit", string(a.Unit), "reason", one.Words()+" for the "+string(a.Period))
+		}
+	}
+}
+
+// Run gives blocks back that nobody used for two seconds, until ctx ends; it returns nil.
+func (l *Ledger) Run(ctx context.Context) error {
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		err := l.giveBack(ctx, idleTicks)
+		if err != nil && ctx.Err() == nil && !failing {
+			l.log.ErrorContext(ctx, "unused parts of budgets were not given back", "error", err)
+		}
+		failing = err != nil
+	}
+}
+
+// Close gives every block back. Calls that still spend are refused.
+func (l *Ledger) Close(ctx context.Context) error {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.leaders.Wait()
+	return l.giveBack(ctx, 0)
+}
+
+// giveBack returns the blocks that were idle for so many ticks. They leave memory first: what
+// a failed transaction keeps in the store stays here too.
+func (l *Ledger) giveBack(ctx context.Context, ticks int) error {
+	l.mu.Lock()
+	var returns []Return
+	for a, acc := range l.accounts {
+		acc.idle++
+		if acc.idle > forgetTicks && acc.block == [2]int64{} && acc.calls == 0 {
+			delete(l.accounts, a)
+			continue
+		}
+		if acc.idle < ticks || acc.block == [2]int64{} && acc.calls == 0 {
+			continue
+		}
+		returns = append(returns, Return{Account: a, Start: acc.start, Vouched: acc.block[vouchedClass], Unvouched: acc.block[unvouchedClass], Calls: acc.calls})
+		acc.block, acc.calls, acc.dry = [2]int64{}, 0, [2]dry{}
+	}
+	l.mu.Unlock()
+	if len(returns) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	err := l.store.ReturnBudgets(ctx, returns)
+	if err == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range returns {
+		l.regain([]Take{{Back: returns[i]}})
+	}
+	return fmt.Errorf("return blocks of budgets: %w", err)
+}
