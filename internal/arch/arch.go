@@ -17,6 +17,7 @@ func Packages() map[string]Ring {
 		"secret/seal": 0, "secret/seal/sealtest": 0,
 
 		"site": 1, "provider": 1, "contract": 1, "openapi": 1, "outbound": 1, "session": 1, "ratelimit": 1, "audit": 1,
+		"money": 1, "budget": 1, "order": 1,
 		"session/sessiontest": 1, "audit/audittest": 1,
 		"jws": 1, "permit": 1, "receipt": 1, "receipt/receipttest": 1,
 		"schema":            1,
@@ -40,7 +41,9 @@ func Edges() map[string][]string {
 		"egress/egresstest":    {"egress"},
 		"audit/audittest":      {"audit"},
 		"secret":               {"problem"},
-		"site":                 {"contract", "provider", "ratelimit"},
+		"budget":               {"money"},
+		"order":                {"money"},
+		"site":                 {"budget", "contract", "money", "order", "provider", "ratelimit"},
 		"contract":             {"schema", "wire"},
 		"provider":             {"contract", "schema"},
 		"wire":                 {"schema"},

@@ -9,8 +9,8 @@ import (
 // error means durable.
 type Store interface {
 	// TakeBudgets runs Balance.Take for each account in its order, all in one transaction
-	// that no other may overlap on these accounts, and keeps what comes out. The audit event
-	// of an alert is written in the same transaction. An account that is not there begins at zero.
+	// that no other may overlap on these accounts, and keeps what comes out. An account that is
+	// not there begins at zero.
 	TakeBudgets(ctx context.Context, takes []Take) ([]Taken, error)
 	// ReturnBudgets runs Balance.Return for each account in one transaction. An account that is
 	// not there is passed over.
@@ -44,15 +44,15 @@ const (
 	Share                   // what callers may spend whom nobody vouches for is spent
 )
 
-// Words are the alert for people, and its name in audit entries.
-func (a Alert) Words() string {
+// Word names one alert: soft, spent or share.
+func (a Alert) Word() string {
 	switch a {
 	case Soft:
-		return "budget soft stop"
+		return "soft"
 	case Hard:
-		return "budget spent"
+		return "spent"
 	case Share:
-		return "budget share of unvouched callers spent"
+		return "share"
 	}
 	return ""
 }

@@ -28,7 +28,9 @@ const (
 type Options struct {
 	Store Store
 	Now   func() time.Time // the wall clock; nil: time.Now
-	Log   *slog.Logger     // takes the alerts; nil: they are only in the audit log
+	Log   *slog.Logger     // nil: nothing is logged
+	// Tell hears of every alert, once in a period over all nodes; it must not block for long.
+	Tell func(a Account, one Alert)
 }
 
 // Ledger spends from budgets for one node. A call costs no transaction of its own: the node
@@ -42,6 +44,7 @@ type Ledger struct {
 	store Store
 	now   func() time.Time
 	log   *slog.Logger
+	tell  func(Account, Alert)
 
 	mu       sync.Mutex
 	accounts map[Account]*account
@@ -65,6 +68,12 @@ type dry struct {
 	at   time.Time
 	left int64
 	max  int64 // of the limit that it was said of
+}
+
+// short: the store said a moment ago that it has too little.
+func (a *account) short(c int, now time.Time) bool {
+	age := now.Sub(a.dry[c].at)
+	return !a.dry[c].at.IsZero() && age >= 0 && age < dryFor
 }
 
 const (
@@ -99,7 +108,7 @@ type Spent struct {
 
 // NewLedger makes the ledger of this node.
 func NewLedger(o Options) *Ledger {
-	l := &Ledger{store: o.Store, now: o.Now, log: o.Log, accounts: map[Account]*account{}}
+	l := &Ledger{store: o.Store, now: o.Now, log: o.Log, tell: o.Tell, accounts: map[Account]*account{}}
 	if l.now == nil {
 		l.now = time.Now
 	}
@@ -212,8 +221,7 @@ func (l *Ledger) knownDry(charges []Charge, c int, now time.Time) *problem.Error
 		if acc == nil || acc.block[c] >= ch.Cost || acc.block[1-c] > 0 {
 			continue
 		}
-		d := acc.dry[c]
-		if age := now.Sub(d.at); !d.at.IsZero() && d.max == ch.Limit.Max && age >= 0 && age < dryFor && acc.block[c]+d.left < ch.Cost {
+		if d := acc.dry[c]; acc.short(c, now) && d.max == ch.Limit.Max && acc.block[c]+d.left < ch.Cost {
 			return l.exhausted(ch, c, acc, now)
 		}
 	}
@@ -248,15 +256,20 @@ func (l *Ledger) lead() {
 	}
 }
 
-// serve lets the waiters spend, in their order. What is still short after the first round may
-// lie in this node's blocks for the other kind of caller: the second gives those back first.
+// maxRounds bounds how often one batch asks the store: calls that need no block may take what
+// was asked for the batch.
+const maxRounds = 20
+
+// serve lets the waiters spend, in their order. Where the store has too little, this node's
+// block for the other kind of caller is given back first; only then is a call refused.
 func (l *Ledger) serve(batch []*waiter) {
-	for round := range 2 {
+	for round := 0; len(batch) > 0; round++ {
 		l.mu.Lock()
-		takes := l.plan(batch, round == 1)
+		batch = l.refuse(batch, round)
+		takes := l.plan(batch, round)
 		l.mu.Unlock()
-		if len(takes) == 0 && round == 1 {
-			break
+		if len(batch) == 0 {
+			return
 		}
 		taken, err := l.take(takes)
 		l.mu.Lock()
@@ -269,18 +282,42 @@ func (l *Ledger) serve(batch []*waiter) {
 		l.keep(takes, taken)
 		batch = l.settle(batch)
 		l.mu.Unlock()
-		l.tell(takes, taken)
-		if len(batch) == 0 {
-			return
+		l.alert(takes, taken)
+	}
+}
+
+// refuse ends the waiters that the store has too little for, and gives the others. l.mu is held.
+func (l *Ledger) refuse(batch []*waiter, round int) []*waiter {
+	if round == 0 {
+		return batch
+	}
+	now := l.now()
+	var rest []*waiter
+	for _, w := range batch {
+		switch w.err = l.hopeless(w, now); {
+		case w.err != nil:
+			close(w.done)
+		case round == maxRounds:
+			w.err = unavailable(errors.New("other calls were faster in every round"))
+			close(w.done)
+		default:
+			rest = append(rest, w)
 		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.now()
-	for _, w := range batch {
-		w.err = l.why(w, now)
-		close(w.done)
+	return rest
+}
+
+// hopeless is the refusal of a waiter that lacks what the store does not have and this node
+// does not hold.
+func (l *Ledger) hopeless(w *waiter, now time.Time) error {
+	for i := range w.charges {
+		ch := &w.charges[i]
+		acc := l.of(ch.Limit.Account, now)
+		if acc.block[w.class] < ch.Cost && acc.short(w.class, now) && acc.block[1-w.class] == 0 {
+			return l.exhausted(ch, w.class, acc, now)
+		}
 	}
+	return nil
 }
 
 func (l *Ledger) take(takes []Take) ([]Taken, error) {
@@ -301,9 +338,10 @@ type wanted struct {
 	class   int
 }
 
-// plan adds up what the waiters need beyond the blocks. With others it asks only where a block
-// for the other kind of caller can be given back, and takes that out of memory. l.mu is held.
-func (l *Ledger) plan(batch []*waiter, others bool) []Take {
+// plan adds up what the waiters need beyond the blocks. After the first round it asks where the
+// store had enough, and where it had not it gives back the block for the other kind of caller,
+// if there is one. l.mu is held.
+func (l *Ledger) plan(batch []*waiter, round int) []Take {
 	now := l.now()
 	need, order := map[wanted]*Take{}, []wanted{}
 	for _, w := range batch {
@@ -312,7 +350,7 @@ func (l *Ledger) plan(batch []*waiter, others bool) []Take {
 			key := wanted{ch.Limit.Account, w.class}
 			t := need[key]
 			if t == nil {
-				t = &Take{Limit: ch.Limit, Unvouched: w.class == unvouchedClass}
+				t = &Take{Unvouched: w.class == unvouchedClass}
 				need[key] = t
 				order = append(order, key)
 			}
@@ -324,24 +362,30 @@ func (l *Ledger) plan(batch []*waiter, others bool) []Take {
 	for _, key := range order {
 		t, acc := need[key], l.of(key.account, now)
 		t.Need -= acc.block[key.class]
-		t.Start = acc.start
-		if t.Need <= 0 || others && acc.block[1-key.class] == 0 {
+		short, others := round > 0 && acc.short(key.class, now), acc.block[1-key.class] > 0
+		if t.Need <= 0 || short && !others {
 			continue
 		}
+		t.Start, t.Last = acc.start, short || !others
 		t.Back = Return{Account: key.account, Start: acc.start, Calls: acc.calls}
-		t.Last = others || acc.block[1-key.class] == 0
 		acc.calls = 0
-		if others {
-			if key.class == vouchedClass {
-				t.Back.Unvouched = acc.block[unvouchedClass]
-			} else {
-				t.Back.Vouched = acc.block[vouchedClass]
-			}
-			acc.block[1-key.class] = 0
+		if short {
+			t.Back.Vouched, t.Back.Unvouched = other(acc, key.class)
+			acc.dry[key.class] = dry{} // what is on its way back can be taken again
 		}
 		takes = append(takes, *t)
 	}
 	return takes
+}
+
+// other empties the block for the other kind of caller.
+func other(acc *account, class int) (vouched, unvouched int64) {
+	n := acc.block[1-class]
+	acc.block[1-class] = 0
+	if class == vouchedClass {
+		return 0, n
+	}
+	return n, 0
 }
 
 // regain puts back into memory what a transaction that failed should have given back.
@@ -402,24 +446,14 @@ func (l *Ledger) fail(batch []*waiter, err error) {
 	}
 }
 
-// why is the refusal of a waiter: of the first budget that lacks.
-func (l *Ledger) why(w *waiter, now time.Time) error {
-	for i := range w.charges {
-		ch := &w.charges[i]
-		if acc := l.of(ch.Limit.Account, now); acc.block[w.class] < ch.Cost {
-			return l.exhausted(ch, w.class, acc, now)
-		}
+// alert passes on what the store is the first to have raised in its period.
+func (l *Ledger) alert(takes []Take, taken []Taken) {
+	if l.tell == nil {
+		return
 	}
-	return unavailable(errors.New("a period ended while the call waited"))
-}
-
-// tell writes the alerts' log lines.
-func (l *Ledger) tell(takes []Take, taken []Taken) {
 	for i := range taken {
-		a := takes[i].Limit.Account
 		for _, one := range taken[i].Told.Alerts() {
-			l.log.Warn("alert", "kind", one.Words(), "site", a.Site, "connection", a.Connection, "operation", a.Operation, "mode", a.Mode,
-				"period", string(a.Period), "unit", string(a.Unit), "reason", one.Words()+" for the "+string(a.Period))
+			l.tell(takes[i].Limit.Account, one)
 		}
 	}
 }

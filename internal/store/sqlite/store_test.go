@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/audit"
 	"sallyport/internal/audit/audittest"
+	"sallyport/internal/budget"
 	"sallyport/internal/egress"
 	"sallyport/internal/egress/egresstest"
 	"sallyport/internal/receipt"
@@ -70,6 +71,9 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("audit.AdminEvents", func(t *testing.T) {
 		audittest.AdminEvents(t, func(t *testing.T) audit.AdminEvents { return fresh(t) })
+	})
+	t.Run("budget.Store", func(t *testing.T) {
+		egresstest.Budgets(t, func(t *testing.T) budget.Store { return fresh(t) })
 	})
 	t.Run("seal.KeyStore", func(t *testing.T) {
 		sealtest.KeyStore(t, func(t *testing.T) seal.KeyStore { return fresh(t) })
