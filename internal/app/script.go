@@ -93,7 +93,7 @@ func describe(op *contract.Operation, rule *site.BrowserRule) scriptOperation {
 		if p.In != contract.InPath && !chosen[p.Name] {
 			continue // what a page may not send, it need not know of
 		}
-		filled := p.Account != "" || slices.ContainsFunc(rule.Fixed, func(f site.Fixed) bool { return f.Path.String() == p.Name })
+		filled := p.Account != "" || slices.ContainsFunc(rule.Sealed, func(s contract.Path) bool { return s.String() == p.Name }) || slices.ContainsFunc(rule.Fixed, func(f site.Fixed) bool { return f.Path.String() == p.Name })
 		out.Params[p.Name] = scriptParam{In: p.In, Wire: p.Wire, Filled: filled}
 	}
 	return out

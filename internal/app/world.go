@@ -39,7 +39,8 @@ func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
 		return nil, err
 	}
 	return ingress.NewSnapshot(ingress.World{
-		Sites: file.Sites, GateHosts: file.Listen.Names, Caller: gate, Sessions: &visits{gate: g, sites: file.Sites},
+		Receipts: desk{gate: g, config: file.Hash},
+		Sites:    file.Sites, GateHosts: file.Listen.Names, Caller: gate, Sessions: &visits{gate: g, sites: file.Sites},
 		Script:  func(name string) []byte { return scripts[name] },
 		Methods: func(c *site.Connection) []string { return browserMethods(file.Catalog, c) },
 		Headers: func(c *site.Connection) []string { return browserHeaders(file.Catalog, c) },

@@ -45,7 +45,9 @@ const (
 	KindSecretRemoved Kind = "secret-removed"
 	KindAdminLogin    Kind = "admin-login"
 	KindAdminRefused  Kind = "admin-refused"
-	KindAlert         Kind = "alert" // a guard or a budget wants an operator's eyes; Name says which and why
+	// KindReceiptClaimed: a site's backend used a receipt up.
+	KindReceiptClaimed Kind = "receipt-claimed"
+	KindAlert          Kind = "alert" // a guard or a budget wants an operator's eyes; Name says which and why
 
 	KindWALTorn    Kind = "wal-torn"    // an unfinished group at the end was cut
 	KindWALDamaged Kind = "wal-damaged" // entries From..To are in the tree only
@@ -56,7 +58,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{KindIntent, KindOutcome, KindRefused, KindStarted, KindStopped, KindConfigLoaded,
 		KindConfigRefused, KindFrozen, KindThawed, KindKeyCreated, KindKeyRevoked, KindSecretSet,
-		KindSecretRotated, KindSecretRemoved, KindAdminLogin, KindAdminRefused, KindAlert,
+		KindSecretRotated, KindSecretRemoved, KindAdminLogin, KindAdminRefused, KindAlert, KindReceiptClaimed,
 		KindWALTorn, KindWALDamaged, KindWALRetired}
 }
 

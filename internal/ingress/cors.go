@@ -10,13 +10,13 @@ import (
 )
 
 // exposed are the reply headers that a page may read.
-const exposed = "Sallyport-Request-Id, Retry-After, RateLimit, RateLimit-Policy"
+const exposed = "Sallyport-Request-Id, Sallyport-Receipt, Retry-After, RateLimit, RateLimit-Policy"
 
 // corsHeaders are the request headers that a preflight may be told of: those of every call,
 // and the parameters of the connection's operations that travel in headers and that the
 // file leaves to the page.
 func (r *route) corsHeaders() []string {
-	all := []string{"authorization", "content-type", "idempotency-key"}
+	all := []string{"authorization", "content-type", "idempotency-key", "sallyport-permit"}
 	if r.conn == nil || r.site == nil {
 		return all
 	}
@@ -27,7 +27,7 @@ func (r *route) corsHeaders() []string {
 // no live system can be reached. There is no cookie and no client certificate in this
 // listener's authentication, so Access-Control-Allow-Credentials is never sent.
 func (r *route) allowed(origin string) bool {
-	if r.site == nil || origin == "" || origin == "null" {
+	if r.site == nil || origin == "" || origin == "null" || r.end == endReceipts {
 		return false
 	}
 	previews := r.site.previews
@@ -95,6 +95,8 @@ func (x *exchange) methods() []string {
 	switch x.route.end {
 	case endCall:
 		return x.route.site.methods[x.route.conn]
+	case endReceipts:
+		return []string{"POST"}
 	case endSession:
 		return []string{"POST", "DELETE"}
 	default:

@@ -192,6 +192,11 @@ func (x *exchange) dispatch() *problem.Error {
 		return x.keys()
 	case endScript:
 		return x.script()
+	case endReceipts:
+		if x.world.receipts == nil {
+			return notFound()
+		}
+		return x.receipts()
 	case endSession, endCall:
 	default:
 		return notFound()

@@ -118,6 +118,7 @@ type gate struct {
 	t        testing.TB
 	caller   *fakeCaller
 	sessions *fakeSessions
+	receipts *fakeReceipts
 	world    World
 	log      *bytes.Buffer
 	stop     func() error
@@ -163,9 +164,9 @@ func testSites(t testing.TB) []*site.Site {
 // startGate runs a plain HTTP gate on loopback; change adjusts its configuration.
 func startGate(t testing.TB, change ...func(*Config, *World)) *gate {
 	t.Helper()
-	g := &gate{t: t, caller: &fakeCaller{}, sessions: &fakeSessions{}, log: &bytes.Buffer{}}
+	g := &gate{t: t, caller: &fakeCaller{}, sessions: &fakeSessions{}, receipts: &fakeReceipts{}, log: &bytes.Buffer{}}
 	g.world = World{
-		Sites: testSites(t), Caller: g.caller, Sessions: g.sessions,
+		Sites: testSites(t), Caller: g.caller, Sessions: g.sessions, Receipts: g.receipts,
 		Script: func(name string) []byte { return []byte("export const site = '" + name + "'\n") },
 	}
 	c := Config{

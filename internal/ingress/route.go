@@ -16,6 +16,7 @@ const (
 	nowhere endpoint = iota
 	endCall
 	endSession
+	endReceipts
 	endScript
 	endKeys
 	endHealth
@@ -29,6 +30,8 @@ func (e endpoint) String() string {
 		return "call"
 	case endSession:
 		return "session"
+	case endReceipts:
+		return "receipts"
 	case endScript:
 		return "client.js"
 	case endKeys:
@@ -107,6 +110,9 @@ func (r *siteRoutes) find(rest string) (route, *problem.Error) {
 	case "session":
 		out.end = endSession
 		return out, nil
+	case "receipts":
+		out.end = endReceipts
+		return out, nil
 	case "client.js":
 		out.end = endScript
 		return out, nil
@@ -139,7 +145,7 @@ func shared(path string) endpoint {
 
 func notFound() *problem.Error {
 	return problem.New(problem.NotFound, "nothing is served at this path").
-		WithHint("a site serves client.js, session and api/CONNECTION/PATH: below /SITE/, or at the root of a host under served_at")
+		WithHint("a site serves client.js, session, receipts and api/CONNECTION/PATH: below /SITE/, or at the root of a host under served_at")
 }
 
 func unknownHost() *problem.Error {
@@ -196,7 +202,7 @@ func (s *Snapshot) isPage(name, path string) bool {
 	}
 	first, _, _ := strings.Cut(rest, "/")
 	switch first {
-	case "api", "session", "hooks", "events", "client.js", "consent.js", "csp-report":
+	case "api", "session", "receipts", "hooks", "events", "client.js", "consent.js", "csp-report":
 		return false
 	}
 	return shared(path) == nowhere && !strings.HasPrefix(path, "/.well-known/")

@@ -33,6 +33,8 @@ type World struct {
 	GateHosts []string
 	Caller    egress.Caller
 	Sessions  Sessions
+	// Receipts takes receipts back; nil: no site has POST receipts.
+	Receipts Receipts
 	// Script gives a site's client.js; it is asked once per site.
 	Script func(siteName string) []byte
 	// Methods gives the methods of a connection's operations that browsers may call,
@@ -48,6 +50,7 @@ type World struct {
 type Snapshot struct {
 	caller   egress.Caller
 	sessions Sessions
+	receipts Receipts
 	hosts    map[string]*siteRoutes
 	paths    map[string]*siteRoutes
 	gate     map[string]bool
@@ -84,7 +87,7 @@ func NewSnapshot(w World) (*Snapshot, error) {
 		return nil, errors.New("build routes: Caller, Sessions and Script are needed")
 	}
 	s := &Snapshot{
-		caller: w.Caller, sessions: w.Sessions,
+		caller: w.Caller, sessions: w.Sessions, receipts: w.Receipts,
 		hosts: map[string]*siteRoutes{}, paths: map[string]*siteRoutes{}, gate: map[string]bool{},
 		ownHosts: map[string]*target{}, ownPorts: map[string]*ownPort{},
 	}

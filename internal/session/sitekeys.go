@@ -128,6 +128,16 @@ type Attempt struct {
 // failures gets problem.RateLimited for keys that this process has not seen before (keys
 // in use keep working). A store that cannot be asked is problem.StoreUnavailable.
 func (s *SiteKeys) Verify(ctx context.Context, a Attempt) (StoredKey, error) {
+	return s.verify(ctx, a, opens)
+}
+
+// VerifyAny is Verify for what belongs to no connection: a key of one connection is good
+// too, and the caller holds the key's Connection against what is asked for.
+func (s *SiteKeys) VerifyAny(ctx context.Context, a Attempt) (StoredKey, error) {
+	return s.verify(ctx, a, func(k *StoredKey, a Attempt) bool { return k.RevokedAt.IsZero() && k.Site == a.Site })
+}
+
+func (s *SiteKeys) verify(ctx context.Context, a Attempt, good func(*StoredKey, Attempt) bool) (StoredKey, error) {
 	if a.Presented.Empty() || a.Site == "" {
 		return StoredKey{}, refused(errors.New("no site key was presented"))
 	}
@@ -136,7 +146,7 @@ func (s *SiteKeys) Verify(ctx context.Context, a Attempt) (StoredKey, error) {
 	if err != nil {
 		return StoredKey{}, err
 	}
-	if key == nil || !opens(key, a) {
+	if key == nil || !good(key, a) {
 		if _, err := s.o.Limiter.AllowAll(ctx, now, []ratelimit.Check{s.failures(a.Client)}); err != nil {
 			return StoredKey{}, limiterFault(err)
 		}

@@ -64,15 +64,20 @@ func (w *writer) connectionTypes() {
 		for _, op := range c.operations {
 			op.paramsName, op.resultName = w.names.take(under+pascal(op.id)+"Params"), w.names.take(under+pascal(op.id)+"Result")
 			at := indent + indent + indent
-			optional := "?"
-			if op.needs {
-				optional = ""
+			arguments := "params?: " + op.paramsName + ", options?: CallOptions"
+			switch {
+			case op.permit && op.needs:
+				arguments = "params: " + op.paramsName + ", options: PermitOptions"
+			case op.permit:
+				arguments = "params: " + op.paramsName + " | undefined, options: PermitOptions"
+			case op.needs:
+				arguments = "params: " + op.paramsName + ", options?: CallOptions"
 			}
 			table.WriteString(at)
 			if len(op.doc) > 0 {
 				table.WriteString(comment(op.doc, at))
 			}
-			table.WriteString(key(op.id) + ": { arguments: [params" + optional + ": " + op.paramsName + ", options?: CallOptions]; result: " + op.resultName + " };\n")
+			table.WriteString(key(op.id) + ": { arguments: [" + arguments + "]; result: " + op.resultName + " };\n")
 		}
 		table.WriteString(indent + indent + "};\n")
 		public.WriteString(indent + indent + key(c.name) + ": {" + publicNames(c.public) + "};\n")

@@ -93,13 +93,14 @@ type operation struct {
 	doc    []string
 	params *shape
 	needs  bool // there is a parameter that a page must give
+	permit bool // some are sealed, so that a call needs a permit
 	result *shape
 
 	paramsName, resultName string
 }
 
 func declare(op *contract.Operation, rule *site.BrowserRule) *operation {
-	out := &operation{id: op.ID, doc: operationWords(op), result: result(op, rule.Returns)}
+	out := &operation{id: op.ID, doc: operationWords(op), permit: len(rule.Sealed) > 0, result: result(op, rule.Returns)}
 	out.params, out.needs = params(op, rule)
 	return out
 }

@@ -19,7 +19,7 @@ const table = {
   },
 };
 
-let server, base, requests, answers, minted, lifetime, delay, copies = 0;
+let server, base, requests, answers, minted, lifetime, delay, copies = 0, token;
 
 // One answer is taken for each call; the last one stays.
 function reply(...list) { answers = list; }
@@ -34,20 +34,20 @@ before(async () => {
       const path = new URL(q.url, "http://x").pathname;
       requests.push({ method: q.method, url: q.url, headers: q.headers, body });
       if (path === "/shop/session" && q.method === "POST") {
-        return setTimeout(() => r.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify({ token: "t" + ++minted, expires_in: lifetime })), delay);
+        return setTimeout(() => r.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify({ token: token(++minted), expires_in: lifetime })), delay);
       }
       if (path === "/shop/session") return r.writeHead(204).end();
       const a = answers.length > 1 ? answers.shift() : answers[0];
       if (a === "cut") return q.socket.destroy();
       if (a === "never") return;
-      r.writeHead(a.status, { "Content-Type": "application/json" }).end(typeof a.body === "string" ? a.body : JSON.stringify(a.body));
+      r.writeHead(a.status, { "Content-Type": "application/json", ...a.headers }).end(typeof a.body === "string" ? a.body : JSON.stringify(a.body));
     });
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   base = `http://127.0.0.1:${server.address().port}/shop/`;
 });
 after(() => { server.closeAllConnections(); server.close(); });
-beforeEach(() => { requests = []; minted = 0; lifetime = 900; delay = 0; reply(ok()); globalThis.sessionStorage = storage(); });
+beforeEach(() => { requests = []; minted = 0; lifetime = 900; delay = 0; token = (n) => "t" + n; reply(ok()); globalThis.sessionStorage = storage(); });
 
 function storage() {
   const kept = new Map();
@@ -244,4 +244,26 @@ test("what a page may know of its site", async () => {
   assert.deepEqual(publicValues("payments"), { publishable_key: "pk_test_1" });
   assert.deepEqual(publicValues("nothing"), {});
   assert.deepEqual(operations(), { payments: ["create-payment", "get-payment", "send-code", "cancel", "list-raw"] });
+});
+
+test("a permit is sent, and the receipt of an answer can be read", async () => {
+  const { call, receiptOf } = await load();
+  reply({ ...ok({ id: "p1" }), headers: { "Sallyport-Receipt": "r.e.c" } }, ok({ id: "p2" }), ok([]));
+  const paid = await call("payments", "create-payment", {}, { permit: "p.e.r" });
+  const other = await call("payments", "create-payment");
+  assert.equal(receiptOf(paid), "r.e.c");
+  assert.deepEqual(Object.keys(paid), ["id"]);
+  assert.equal(receiptOf(other), undefined);
+  assert.equal(receiptOf({ id: "p1" }), undefined);
+  assert.equal(receiptOf(null), undefined);
+  assert.deepEqual(calls().map((q) => q.headers["sallyport-permit"]), ["p.e.r", undefined]);
+});
+
+test("visit gives the id in the token", async () => {
+  const { visit, call } = await load();
+  const claims = Buffer.from(JSON.stringify({ iss: "sallyport", sid: "v-_?>1~~", exp: 1 })).toString("base64url");
+  token = () => `e30.${claims}.c2ln`;
+  assert.equal(await visit(), "v-_?>1~~");
+  await call("payments", "cancel", { id: "1" });
+  assert.equal(mints().length, 1); // the call is of the same visit
 });

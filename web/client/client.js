@@ -47,7 +47,8 @@ export function operations() {
  * @param {string} connection  a connection of this site
  * @param {string} operation   an operation that its file allows browsers
  * @param {object} params      parameters by name, wherever they travel
- * @param {{signal?: AbortSignal, idempotencyKey?: string}} options
+ * @param {{signal?: AbortSignal, idempotencyKey?: string, permit?: string}} options
+ *   permit: what the site's backend signed, where the operation has sealed parameters
  * @throws {Problem}
  */
 export async function call(connection, operation, params = {}, options = {}) {
@@ -61,6 +62,7 @@ export async function call(connection, operation, params = {}, options = {}) {
   if (rule.method !== "GET") {
     request.headers["Idempotency-Key"] = options.idempotencyKey ?? crypto.randomUUID();
   }
+  if (options.permit !== undefined) request.headers["Sallyport-Permit"] = options.permit;
   for (let again = true; ; again = false) {
     const token = await session();
     options.signal?.throwIfAborted();
@@ -76,6 +78,19 @@ export async function call(connection, operation, params = {}, options = {}) {
 
 function known() {
   return Object.entries(operations()).flatMap(([name, all]) => all.map((o) => `${name}/${o}`)).join(", ") || "none";
+}
+
+/** The id of this visit, which the site's backend writes into a permit. It changes when the session ends. */
+export async function visit() {
+  const [, claims] = (await session()).split(".");
+  return JSON.parse(atob(claims.replaceAll("-", "+").replaceAll("_", "/"))).sid;
+}
+
+const receipts = new WeakMap();
+
+/** The signed receipt that came with an answer of call(), for the site's backend; undefined where none came. */
+export function receiptOf(answer) {
+  return receipts.get(answer);
 }
 
 /** Ends the visit's session now. */
@@ -139,6 +154,8 @@ async function read(answer) {
   try { document = text ? JSON.parse(text) : null; } catch { /* told below */ }
   if (!answer.ok) throw new Problem(document ?? { status: answer.status, detail: "The gate answered with status " + answer.status + "." }, answer);
   if (text && document === null && text !== "null") throw new Problem({ code: "unreadable", status: answer.status, detail: "The answer is not JSON." }, answer);
+  const receipt = answer.headers.get("Sallyport-Receipt");
+  if (receipt && document !== null && typeof document === "object") receipts.set(document, receipt);
   return document;
 }
 
