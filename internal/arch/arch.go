@@ -18,7 +18,8 @@ func Packages() map[string]Ring {
 
 		"site": 1, "provider": 1, "contract": 1, "openapi": 1, "outbound": 1, "session": 1, "ratelimit": 1, "audit": 1,
 		"money": 1, "budget": 1, "order": 1,
-		"session/sessiontest": 1, "audit/audittest": 1,
+		"ratelimit/ratelimittest": {"ratelimit"},
+		"session/sessiontest":     1, "ratelimit/ratelimittest": 1, "audit/audittest": 1,
 		"jws": 1, "permit": 1, "receipt": 1, "receipt/receipttest": 1,
 		"schema":            1,
 		"wire":              1,
@@ -26,7 +27,7 @@ func Packages() map[string]Ring {
 
 		"egress": 2, "egress/egresstest": 2, "mock": 2, "importer": 2, "typescript": 2,
 
-		"ingress": 3, "observe": 3, "store/sqlite": 3, "store/compiled": 3,
+		"ingress": 3, "observe": 3, "store/sqlite": 3, "store/compiled": 3, "store/redis": 3,
 		"secret/env": 3, "secret/file": 3, "secret/keystore": 3,
 
 		"config": 4, "app": 4, "cli": 4, "demo": 4, "arch": 4,
@@ -70,6 +71,7 @@ type Rule struct {
 func Rules() []Rule {
 	return []Rule{
 		{"database/sql", []string{"store/..."}, "SQL stays in the stores, so that flows can be tested and moved between SQLite and PostgreSQL"},
+		{"github.com/redis/go-redis/v9", []string{"store/redis"}, "Redis stays behind the interfaces of those who count"},
 		{"modernc.org/sqlite", []string{"store/sqlite"}, "SQL stays in the stores"},
 		{"os.Getenv", []string{"config", "secret/env", "cli", "arch"}, "what comes from the environment is read in one place and handed on"},
 		{"os.LookupEnv", []string{"config", "secret/env", "cli", "arch"}, "what comes from the environment is read in one place and handed on"},

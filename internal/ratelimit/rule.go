@@ -11,6 +11,7 @@ package ratelimit
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -117,6 +118,23 @@ func (r Rule) String() string {
 // interval is the time that one call costs, rounded up so that rounding never grants more.
 func (r Rule) interval() int64 {
 	return (int64(r.Window) + int64(r.Calls) - 1) / int64(r.Calls)
+}
+
+// Interval is what one call costs, in nanoseconds, for what counts elsewhere; the rule must
+// let something pass.
+func (r Rule) Interval() int64 { return r.interval() }
+
+// Share is what one of several nodes may let pass of the rule where each counts for itself:
+// at most the rule's rate over all nodes together. Its burst is at least one call, so that
+// nodes that outnumber the rule's calls pass one call each at first.
+func (r Rule) Share(nodes int) Rule {
+	if nodes <= 1 || r.passesNothing() {
+		return r
+	}
+	calls := max(1, r.Calls/nodes)
+	window := min(r.interval(), int64(math.MaxInt64)/int64(nodes)) * int64(nodes)
+	r.Window, r.Calls = time.Duration(min(window, int64(math.MaxInt64)/int64(calls))*int64(calls)), calls
+	return r
 }
 
 func (r Rule) passesNothing() bool { return r.Calls < 1 || r.Window < 1 }

@@ -1,0 +1,86 @@
+package redis
+
+import (
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sallyport/internal/ratelimit"
+	"sallyport/test/servers"
+)
+
+// TestRedisHoldsNoNames searches all of Redis for what a call was counted by.
+func TestRedisHoldsNoNames(t *testing.T) {
+	server := servers.StartRedis(t)
+	node := opening{server: server, key: newKey(t)}.open(t)
+	l := node.limiter(1)
+	s := ratelimit.Subject{Site: "CANARYSITE", Connection: "CANARYCONN", Operation: "CANARYOP", Session: "CANARYVISIT", Client: netip.MustParseAddr("203.0.113.7")}
+	for _, p := range []ratelimit.Per{ratelimit.PerSession, ratelimit.PerPrefix, ratelimit.PerSite, ratelimit.PerOperation, ratelimit.PerConnection} {
+		take(t, l, l.Check(ratelimit.AtOperation, ratelimit.Rule{Calls: 5, Window: time.Hour, Per: p}, &s))
+	}
+	id := [32]byte([]byte("CANARYPROOFCANARYPROOFCANARYPROO"))
+	if first, err := node.Once(time.Now).Use(t.Context(), id, time.Now().Add(time.Minute)); err != nil || !first {
+		t.Fatal(first, err)
+	}
+	keys, err := node.client.Keys(t.Context(), "*").Result()
+	if err != nil || len(keys) < 6 {
+		t.Fatalf("%d keys, %v; want one per count", len(keys), err)
+	}
+	for _, k := range keys {
+		value, err := node.client.Get(t.Context(), k).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, secret := range []string{"CANARY", "203.0.113", "\xcb\x00\x71"} {
+			if strings.Contains(k+value, secret) {
+				t.Errorf("%q = %q holds %q", k, value, secret)
+			}
+		}
+		if life, err := node.client.PTTL(t.Context(), k).Result(); err != nil || life <= 0 || life > 2*time.Hour {
+			t.Errorf("%q stays for %s, %v; all that is counted ends", k, life, err)
+		}
+		if !strings.HasPrefix(k, "sallyport:") {
+			t.Errorf("%q is not under our name", k)
+		}
+	}
+}
+
+// TestInstallationsOnOneRedisDoNotMeet: two with other keys share nothing.
+func TestInstallationsOnOneRedisDoNotMeet(t *testing.T) {
+	server := servers.SharedRedis(t)
+	rule := ratelimit.Rule{Calls: 1, Window: time.Hour, Per: ratelimit.PerSite}
+	other := newKey(t)
+	other[0] ^= 1
+	for _, key := range [][]byte{newKey(t), other} {
+		l := opening{server: server, key: key}.open(t).limiter(1)
+		if d := take(t, l, l.Check(ratelimit.AtSite, rule, &ratelimit.Subject{Site: "shop"})); !d.Allowed {
+			t.Errorf("%+v: another installation's count", d)
+		}
+	}
+}
+
+func TestUsedOnce(t *testing.T) {
+	server, key := servers.SharedRedis(t), newKey(t)
+	nodes := []*Once{opening{server: server, key: key}.open(t).Once(time.Now), opening{server: server, key: key}.open(t).Once(time.Now)}
+	for name, until := range map[string]time.Time{"still good": time.Now().Add(time.Minute), "just over": time.Now().Add(-time.Second)} {
+		var firsts atomic.Int64
+		var work sync.WaitGroup
+		id := [32]byte([]byte(name + strings.Repeat("-", 32)))
+		for i := range 64 {
+			work.Go(func() {
+				if first, err := nodes[i%2].Use(t.Context(), id, until); err != nil {
+					t.Error(err)
+				} else if first {
+					firsts.Add(1)
+				}
+			})
+		}
+		work.Wait()
+		if firsts.Load() != 1 {
+			t.Errorf("%s: %d were told that they are the first", name, firsts.Load())
+		}
+	}
+}
