@@ -11,6 +11,7 @@ import (
 	"sallyport/internal/receipt"
 	"sallyport/internal/secret/seal"
 	"sallyport/internal/session"
+	"sallyport/internal/store/postgres"
 	"sallyport/internal/store/sqlite"
 )
 
@@ -32,7 +33,11 @@ type Store interface {
 	Close() error
 }
 
-var _ Store = (*sqlite.Store)(nil)
+// Every port exists in both stores.
+var (
+	_ Store = (*sqlite.Store)(nil)
+	_ Store = (*postgres.Store)(nil)
+)
 
 // StoreOptions say what the store is opened for.
 type StoreOptions struct {

@@ -81,10 +81,18 @@ func NewDialer(c DialerConfig) *Dialer {
 // DialContext connects to address ("host:port") over TCP; network is tcp, tcp4 or
 // tcp6. The name is looked up once; addresses that the policy denies are never
 // dialled, also not after others failed. Errors are *problem.Error: egress_denied,
-// upstream_unreachable or upstream_timeout.
+// upstream_unreachable or upstream_timeout. PolicyInfrastructure also connects to a unix
+// socket: network is unix, address its path.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
+	if network == "unix" && d.policy == PolicyInfrastructure {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, dialProblem(ctx, err)
+		}
+		return conn, nil
+	}
 	return d.dial(ctx, network, address, false)
 }
 

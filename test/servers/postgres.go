@@ -197,10 +197,13 @@ func (p *Postgres) DSN(database string) string {
 }
 
 // Database makes an empty database that goes with the test, and returns its name.
-func (p *Postgres) Database(t testing.TB) string {
+func (p *Postgres) Database(t testing.TB) string { t.Helper(); return p.Copy(t, "template1") }
+
+// Copy makes a copy of a database that nobody is connected to; it goes with the test.
+func (p *Postgres) Copy(t testing.TB, of string) string {
 	t.Helper()
 	name := "t_" + strings.ToLower(rand.Text()[:16])
-	if err := p.exec("postgres", "CREATE DATABASE "+name); err != nil {
+	if err := p.exec("postgres", "CREATE DATABASE "+name+" TEMPLATE "+of); err != nil {
 		t.Fatalf("make database: %v\n%s", err, p.Log())
 	}
 	t.Cleanup(func() {

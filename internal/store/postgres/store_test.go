@@ -1,0 +1,159 @@
+package postgres_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"sallyport/internal/audit"
+	"sallyport/internal/audit/audittest"
+	"sallyport/internal/egress"
+	"sallyport/internal/egress/egresstest"
+	"sallyport/internal/outbound"
+	"sallyport/internal/secret"
+	"sallyport/internal/secret/seal"
+	"sallyport/internal/secret/seal/sealtest"
+	"sallyport/internal/session"
+	"sallyport/internal/session/sessiontest"
+	"sallyport/internal/store/postgres"
+	"sallyport/test/servers"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(servers.Ending(m)) }
+
+// options name a database of a server over loopback.
+func options(p *servers.Postgres, database string) postgres.Options {
+	d := outbound.NewDialer(outbound.DialerConfig{Policy: outbound.PolicyInfrastructure})
+	return postgres.Options{Host: "127.0.0.1", Port: p.Port, Database: database, User: "sallyport",
+		Password: secret.NewValue([]byte(p.Password)), Dial: d.DialContext, Role: postgres.Serve, Shares: true, Name: "test"}
+}
+
+func open(t *testing.T, o postgres.Options) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// fresh is a node on an empty database of its own.
+func fresh(t *testing.T) *postgres.Store {
+	t.Helper()
+	p := servers.SharedPostgres(t)
+	return open(t, options(p, empty(t, p)))
+}
+
+// template is the database that empty ones are copied from: its schema is up to date.
+var template struct {
+	once sync.Once
+	name string
+}
+
+// empty makes an empty database whose schema is up to date.
+func empty(t *testing.T, p *servers.Postgres) string {
+	t.Helper()
+	template.once.Do(func() {
+		o := options(p, "template_gate")
+		o.Role = postgres.Tool
+		p.Exec(t, "postgres", "CREATE DATABASE template_gate")
+		s, err := postgres.Open(t.Context(), o)
+		if err == nil {
+			err = s.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		template.name = o.Database
+	})
+	return p.Copy(t, template.name)
+}
+
+func TestConformance(t *testing.T) {
+	t.Run("session.KeyStore", func(t *testing.T) {
+		sessiontest.KeyStore(t, func(t *testing.T) session.KeyStore { return fresh(t) })
+	})
+	t.Run("session.SiteKeyStore", func(t *testing.T) {
+		sessiontest.SiteKeyStore(t, func(t *testing.T) session.SiteKeyStore { return fresh(t) })
+	})
+	t.Run("session.RevocationStore", func(t *testing.T) {
+		sessiontest.RevocationStore(t, func(t *testing.T) session.RevocationStore { return fresh(t) })
+	})
+	t.Run("egress.Idempotency", func(t *testing.T) {
+		egresstest.Idempotency(t, func(t *testing.T) egress.Idempotency { return fresh(t) })
+	})
+	t.Run("egress.FreezeStore", func(t *testing.T) {
+		egresstest.FreezeStore(t, func(t *testing.T) egress.FreezeStore { return fresh(t) })
+	})
+	t.Run("audit.AdminEvents", func(t *testing.T) {
+		audittest.AdminEvents(t, func(t *testing.T) audit.AdminEvents { return fresh(t) })
+	})
+	t.Run("seal.KeyStore", func(t *testing.T) {
+		sealtest.KeyStore(t, func(t *testing.T) seal.KeyStore { return fresh(t) })
+	})
+}
+
+// lines is a log that a test reads.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// cutter is a way to the database that a test can cut.
+type cutter struct {
+	mu    sync.Mutex
+	cut   bool
+	conns []net.Conn
+}
+
+func (c *cutter) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cut {
+		return nil, net.ErrClosed
+	}
+	d := outbound.NewDialer(outbound.DialerConfig{Policy: outbound.PolicyInfrastructure})
+	conn, err := d.DialContext(ctx, network, address)
+	if err == nil {
+		c.conns = append(c.conns, conn)
+	}
+	return conn, err
+}
+
+// set cuts all connections, or lets new ones come about.
+func (c *cutter) set(cut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = cut
+	if cut {
+		for _, conn := range c.conns {
+			_ = conn.Close()
+		}
+		c.conns = nil
+	}
+}
