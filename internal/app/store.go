@@ -11,7 +11,6 @@ import (
 	"sallyport/internal/receipt"
 	"sallyport/internal/secret/seal"
 	"sallyport/internal/session"
-	"sallyport/internal/store/postgres"
 	"sallyport/internal/store/sqlite"
 )
 
@@ -33,11 +32,7 @@ type Store interface {
 	Close() error
 }
 
-// Every port exists in both stores.
-var (
-	_ Store = (*sqlite.Store)(nil)
-	_ Store = (*postgres.Store)(nil)
-)
+var _ Store = (*sqlite.Store)(nil)
 
 // StoreOptions say what the store is opened for.
 type StoreOptions struct {
