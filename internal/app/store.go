@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"sallyport/internal/audit"
+	"sallyport/internal/budget"
 	"sallyport/internal/config"
 	"sallyport/internal/egress"
 	"sallyport/internal/receipt"
 	"sallyport/internal/secret/seal"
 	"sallyport/internal/session"
+	"sallyport/internal/store/postgres"
 	"sallyport/internal/store/sqlite"
 )
 
@@ -26,13 +28,18 @@ type Store interface {
 	egress.Permits
 	receipt.Store
 	seal.KeyStore
+	budget.Store
 	audit.AdminEvents
 	// Check reports whether the store can be used; for readiness.
 	Check(ctx context.Context) error
 	Close() error
 }
 
-var _ Store = (*sqlite.Store)(nil)
+// Every port exists in both stores.
+var (
+	_ Store = (*sqlite.Store)(nil)
+	_ Store = (*postgres.Store)(nil)
+)
 
 // StoreOptions say what the store is opened for.
 type StoreOptions struct {

@@ -49,6 +49,18 @@ func (s *Store) FindSiteKey(ctx context.Context, authHash [32]byte) (session.Sto
 	return k, nil
 }
 
+// FindPermitKey implements session.SiteKeyStore.
+func (s *Store) FindPermitKey(ctx context.Context, key ed25519.PublicKey) (session.StoredKey, error) {
+	k, found, err := one(ctx, s, scanSiteKey, `SELECT `+siteKeyColumns+` FROM site_keys WHERE permit_key = $1`, []byte(key))
+	if err == nil && !found {
+		err = session.ErrKeyNotFound
+	}
+	if err != nil {
+		return session.StoredKey{}, fmt.Errorf("find site key by permit key: %w", err)
+	}
+	return k, nil
+}
+
 // ListSiteKeys implements session.SiteKeyStore.
 func (s *Store) ListSiteKeys(ctx context.Context, site string) ([]session.StoredKey, error) {
 	out, err := list(ctx, s, scanSiteKey, `SELECT `+siteKeyColumns+` FROM site_keys WHERE site = $1 OR $1 = '' ORDER BY created_at, id`, site)

@@ -12,9 +12,12 @@ import (
 
 	"sallyport/internal/audit"
 	"sallyport/internal/audit/audittest"
+	"sallyport/internal/budget"
 	"sallyport/internal/egress"
 	"sallyport/internal/egress/egresstest"
 	"sallyport/internal/outbound"
+	"sallyport/internal/receipt"
+	"sallyport/internal/receipt/receipttest"
 	"sallyport/internal/secret"
 	"sallyport/internal/secret/seal"
 	"sallyport/internal/secret/seal/sealtest"
@@ -91,6 +94,18 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("egress.Idempotency", func(t *testing.T) {
 		egresstest.Idempotency(t, func(t *testing.T) egress.Idempotency { return fresh(t) })
+	})
+	t.Run("egress.OwnedStore", func(t *testing.T) {
+		egresstest.OwnedStore(t, func(t *testing.T) egress.OwnedStore { return fresh(t) })
+	})
+	t.Run("egress.Permits", func(t *testing.T) {
+		egresstest.Permits(t, func(t *testing.T) egress.Permits { return fresh(t) })
+	})
+	t.Run("receipt.Store", func(t *testing.T) {
+		receipttest.Store(t, func(t *testing.T) receipt.Store { return fresh(t) })
+	})
+	t.Run("budget.Store", func(t *testing.T) {
+		egresstest.Budgets(t, func(t *testing.T) budget.Store { return fresh(t) })
 	})
 	t.Run("egress.FreezeStore", func(t *testing.T) {
 		egresstest.FreezeStore(t, func(t *testing.T) egress.FreezeStore { return fresh(t) })
