@@ -189,12 +189,13 @@ func (b *Bench) Logged(text []byte, root schema.ID) error {
 }
 
 func (b *Bench) answer(text []byte, root schema.ID, lens *schema.Lens, logged bool) (schema.Mark, error) {
-	if err := b.tape.Parse(text, tape.Limits{}); err != nil {
-		return 0, err
-	}
 	m := b.Program.Get()
 	defer m.Put()
-	if v := m.Check(&b.tape, 0, root, schema.Response); v != schema.Valid {
+	v, err := m.Read(&b.tape, text, tape.Limits{}, root)
+	if err != nil {
+		return 0, err
+	}
+	if v != schema.Valid {
 		return 0, fmt.Errorf("the answer is %s: %+v", v, m.Explain(schema.Everything(), 3))
 	}
 	b.out, _ = m.AppendReduced(b.out[:0], lens)
@@ -206,13 +207,13 @@ func (b *Bench) answer(text []byte, root schema.ID, lens *schema.Lens, logged bo
 
 // Outcome does with any text what is done with an answer, to the end: faults are collected
 // and what can be shown is reduced and rendered. It says in a word what became of it.
-func (b *Bench) Outcome(text []byte, root schema.ID, mode schema.Mode) string {
-	if err := b.tape.Parse(text, tape.Limits{}); err != nil {
-		return "not read"
-	}
+func (b *Bench) Outcome(text []byte, root schema.ID) string {
 	m := b.Program.Get()
 	defer m.Put()
-	v := m.Check(&b.tape, 0, root, mode)
+	v, err := m.Read(&b.tape, text, tape.Limits{}, root)
+	if err != nil {
+		return "not read"
+	}
 	if v == schema.Invalid {
 		m.Explain(schema.Everything(), 20)
 	}

@@ -169,7 +169,7 @@ func (r *report) hostile(e *engine.Bench, _ *peers) error {
 			root = e.List
 		}
 		outcome := ""
-		best := rounds.Fastest(5, func() { outcome = e.Outcome(h.Text, root, schema.Response) })
+		best := rounds.Fastest(5, func() { outcome = e.Outcome(h.Text, root) })
 		fmt.Printf("| %s, %d bytes | %s | %.2f ms |\n", h.Name, len(h.Text), outcome, float64(best)/1e6)
 		if best > slowest {
 			slowest, which = best, h.Name

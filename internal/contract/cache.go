@@ -14,7 +14,7 @@ import (
 
 // compiledMagic begins what a Cache holds. Its number rises whenever the same document is
 // compiled to another program.
-const compiledMagic = "sallyport contract 1\n"
+const compiledMagic = "sallyport contract 2\n"
 
 // cacheKey names a document's program in a Cache: that of all operations, or of some.
 func cacheKey(data []byte, only []string) string {

@@ -42,13 +42,13 @@ func (o *Operation) CheckResponse(status int, contentType string, body []byte, v
 		t.Reset(keepTape)
 		tapes.Put(t)
 	}()
-	if err := o.readReply(t, &rule, contentType, body); err != nil {
-		return Reply{}, nil, err
-	}
 	m := o.doc.prog.Get()
 	defer m.Put()
 	see := viewFor(status, v)
-	verdict := m.Check(t, 0, rule.id, schema.Response)
+	verdict, err := o.readReply(m, t, &rule, contentType, body)
+	if err != nil {
+		return Reply{}, nil, err
+	}
 	if verdict == schema.TooComplex {
 		return Reply{}, nil, refuse(problem.UpstreamMalformed, "the answer has too many possible readings")
 	}
@@ -117,8 +117,8 @@ func viewFor(status int, v *View) *schema.Lens {
 
 var publicOnly = &schema.Lens{All: true}
 
-// readReply reads an answer of the media type that the contract has.
-func (o *Operation) readReply(t *tape.Tape, rule *replyRule, contentType string, body []byte) error {
+// readReply reads and checks an answer of the media type that the contract has.
+func (o *Operation) readReply(m *schema.Machine, t *tape.Tape, rule *replyRule, contentType string, body []byte) (schema.Verdict, error) {
 	want := JSONType
 	if rule.xmlRoot != "" {
 		want = XMLType
@@ -127,16 +127,20 @@ func (o *Operation) readReply(t *tape.Tape, rule *replyRule, contentType string,
 		media, params, err := mime.ParseMediaType(contentType)
 		charset, given := params["charset"]
 		if err != nil || mediaFamily(media) != want || given && !strings.EqualFold(charset, "utf-8") {
-			return refuse(problem.UpstreamMalformed, "the answer is not %s in UTF-8", strings.ToUpper(strings.TrimPrefix(want, "application/")))
+			return schema.Invalid, refuse(problem.UpstreamMalformed, "the answer is not %s in UTF-8", strings.ToUpper(strings.TrimPrefix(want, "application/")))
 		}
 	}
 	if want == XMLType {
-		return o.readXML(t, rule, body)
+		if err := o.readXML(t, rule, body); err != nil {
+			return schema.Invalid, err
+		}
+		return m.Check(t, 0, rule.id, schema.Response), nil
 	}
-	if err := t.Parse(body, bodyLimits); err != nil {
-		return problem.Wrap(err, problem.UpstreamMalformed, "the answer is not acceptable JSON")
+	verdict, err := m.Read(t, body, bodyLimits, rule.id)
+	if err != nil {
+		return verdict, problem.Wrap(err, problem.UpstreamMalformed, "the answer is not acceptable JSON")
 	}
-	return nil
+	return verdict, nil
 }
 
 func (o *Operation) readXML(t *tape.Tape, rule *replyRule, body []byte) error {

@@ -82,6 +82,9 @@ func (j judges) ours(t testing.TB, value any) Verdict {
 	if err := v.Parse(schematest.Text(value), tape.Limits{}); err != nil {
 		t.Fatalf("%s: %v", schematest.Text(value), err)
 	}
+	if j.mode == Response {
+		sameRead(t, j.program, j.id, v.Src, tape.Limits{})
+	}
 	m := j.program.Get()
 	defer m.Put()
 	verdict := m.Check(v, 0, j.id, j.mode)

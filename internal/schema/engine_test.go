@@ -79,6 +79,7 @@ func TestSuiteExplained(t *testing.T) {
 			m := p.Get()
 			for _, tt := range g.Tests {
 				cases++
+				sameRead(t, p, id, tt.Data, tape.Limits{Exponent: 1 << 20, Digits: 1 << 12})
 				want := Invalid
 				if tt.Valid {
 					want = Valid

@@ -41,6 +41,7 @@ type Machine struct {
 	memo    memoTable
 	scopes  []uint32 // resources entered, outermost first ($dynamicRef)
 
+	finds     tape.Finds
 	explained bool
 	dirty     dirt
 	buf       []byte // states saved by scopes of known members
@@ -83,6 +84,9 @@ func (m *Machine) Put() {
 	}
 	if cap(m.dirty) > keepNodes {
 		m.dirty = nil
+	}
+	if cap(m.finds.Later)+cap(m.finds.Marked)+cap(m.finds.Strays) > keepNodes {
+		m.finds = tape.Finds{}
 	}
 	m.memo.shrink()
 	m.t, m.nodes = nil, nil

@@ -10,7 +10,7 @@ import (
 
 // A program on disk: the magic with the version of the format, a SHA-256 of the rest, then the
 // tables one after another, each behind its length. All numbers are little-endian.
-const programMagic = "sallyport schema 1\n"
+const programMagic = "sallyport schema 2\n"
 
 // errForeign is for data that Program.MarshalBinary of this version did not write.
 var errForeign = errors.New("not a compiled schema of this version")

@@ -81,7 +81,7 @@ func TestUnmarshalRefuses(t *testing.T) {
 	p, id := api(t, twoSchemas)
 	data, _ := p.MarshalBinary()
 	for name, bad := range map[string][]byte{
-		"empty": nil, "another file": []byte("PK\x03\x04"), "another version": bytes.Replace(data, []byte("schema 1"), []byte("schema 2"), 1),
+		"empty": nil, "another file": []byte("PK\x03\x04"), "another version": bytes.Replace(data, []byte("schema 2"), []byte("schema 1"), 1),
 		"truncated": data[:len(data)-1], "longer": append(bytes.Clone(data), 0), "a bit": flipped(data, len(data)/2),
 	} {
 		if _, _, err := UnmarshalSubset(bad); err == nil {

@@ -40,9 +40,12 @@ type Program struct {
 	valueSrc []byte
 	valueAt  []uint32 // nodes of values
 
-	xmls     []xmlRule // sorted by id
-	shapes   shapes
-	machines sync.Pool
+	xmls   []xmlRule // sorted by id
+	shapes shapes
+
+	guideOnce sync.Once
+	guided    *tape.Guide
+	machines  sync.Pool
 }
 
 type programFlags struct {

@@ -38,6 +38,7 @@ func reduceOnce(t testing.TB, p *Program, id ID, text []byte) ([]byte, Tally, Ve
 	}
 	m := p.Get()
 	defer m.Put()
+	sameRead(t, p, id, text, tape.Limits{})
 	verdict := m.Check(v, 0, id, Response)
 	if verdict != Valid {
 		return nil, Tally{}, verdict
@@ -124,6 +125,7 @@ func FuzzBytes(f *testing.F) {
 			t.Fatal(err)
 		}
 		for i, j := range all {
+			sameRead(t, j.program, j.id, text, tape.Limits{})
 			m := j.program.Get()
 			verdict := m.Check(v, 0, j.id, j.mode)
 			if verdict == Invalid && len(m.Explain(Everything(), 20)) == 0 {

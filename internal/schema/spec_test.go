@@ -282,6 +282,7 @@ func (s *spec) judge(t testing.TB, part specPart, id ID, value any) (ours Verdic
 	if part.request {
 		return m.Check(v, 0, id, Request), s.closed.Why(schematest.Root(part.pointer), value)
 	}
+	sameRead(t, s.program, id, v.Src, tape.Limits{})
 	return m.Check(v, 0, id, Response), s.open.Why(schematest.Root(part.pointer), value)
 }
 

@@ -9,36 +9,53 @@ import (
 const (
 	hashStart = 0x9e3779b97f4a7c15
 	hashWord  = 0xa0761d6478bd642f
-	hashEnd   = 0xe7037ed1a0b428db
 )
 
-// Hash is the function of names in nodes. It never changes between processes, because
-// compiled programs are kept on disk; so names can be made that collide, and whoever looks
-// names up by it must bound its probes.
+// Hash is the function of names in nodes: thirty-two bytes at once, the last piece filled up
+// with zeros, so that a scan hashes a name of any usual length without a branch. It never
+// changes between processes, because compiled programs are kept on disk; so names can be made
+// that collide, and whoever looks names up by it must bound its probes.
 func Hash[T ~string | ~[]byte](name T) uint32 {
-	h, n := uint64(hashStart), len(name)
-	for len(name) >= 8 {
-		h = mix(h, uint64(name[0])|uint64(name[1])<<8|uint64(name[2])<<16|uint64(name[3])<<24|
-			uint64(name[4])<<32|uint64(name[5])<<40|uint64(name[6])<<48|uint64(name[7])<<56)
-		name = name[8:]
+	h := uint64(hashStart)
+	for ; len(name) > 32; name = name[32:] {
+		h = mix(mix(h, word(name), word(name[8:])), word(name[16:]), word(name[24:]))
 	}
-	var tail uint64
-	for i := 0; i < len(name); i++ {
-		tail |= uint64(name[i]) << (8 * i)
-	}
-	return uint32(finish(mix(h, tail), n))
+	w := heads(name)
+	return uint32(mix(mix(h, w[0], w[1]), w[2], w[3]))
 }
 
-// mix takes in eight bytes; the last, shorter word of a name is filled up with zeros and
-// always there, so that a scan can hash while it looks for the closing quote.
-func mix(h, word uint64) uint64 {
-	hi, lo := bits.Mul64(h^word, hashWord)
+// heads is a name's first 32 bytes as words, filled up with zeros.
+func heads[T ~string | ~[]byte](name T) (w [4]uint64) {
+	for k := range w {
+		if len(name) <= 8*k {
+			break
+		}
+		w[k] = word(name[8*k:])
+	}
+	return w
+}
+
+func mix(h, first, second uint64) uint64 {
+	hi, lo := bits.Mul64(h^first, hashWord^second)
 	return hi ^ lo
 }
 
-func finish(h uint64, n int) uint64 {
-	hi, lo := bits.Mul64(h^uint64(n), hashEnd)
-	return hi ^ lo
+// word is the first eight bytes of s, filled up with zeros.
+func word[T ~string | ~[]byte](s T) uint64 {
+	if len(s) >= 8 {
+		return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	}
+	if n := len(s); n >= 4 {
+		end := s[n-4:]
+		return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			(uint64(end[0])|uint64(end[1])<<8|uint64(end[2])<<16|uint64(end[3])<<24)<<(8*(n-4)&63)
+	}
+	var w uint64
+	for i := 0; i < len(s); i++ {
+		w |= uint64(s[i]) << (8 * i & 63)
+	}
+	return w
 }
 
 func word32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }

@@ -13,19 +13,26 @@ const none = ^uint32(0)
 // Parse reads src, which is kept and not copied. The error is a *SyntaxError; the tape is
 // empty then.
 func (t *Tape) Parse(src []byte, lim Limits) error {
+	return t.ParseGuided(src, lim, unguided, 0, &t.finds)
+}
+
+// ParseGuided is Parse that looks at the root by a rule of a guide, and tells what it found.
+func (t *Tape) ParseGuided(src []byte, lim Limits, g *Guide, root uint32, found *Finds) error {
 	t.clear()
+	found.clear()
 	lim = lim.orDefault()
 	if len(src) > lim.Bytes {
 		return &SyntaxError{What: fmt.Sprintf("a text of %d bytes; at most %d are read", len(src), lim.Bytes)}
 	}
-	if bytes.HasPrefix(src, []byte("\xef\xbb\xbf")) || bytes.HasPrefix(src, []byte("\xff\xfe")) || bytes.HasPrefix(src, []byte("\xfe\xff")) {
+	if len(src) > 1 && (src[0] == 0xef && bytes.HasPrefix(src, []byte("\xef\xbb\xbf")) || src[0] >= 0xfe && src[0]^src[1] == 1) {
 		return &SyntaxError{What: "a byte order mark; write plain UTF-8"}
 	}
 	t.Src, t.Raw = src, true
 	if cap(t.Nodes) == 0 {
 		t.Nodes = make([]Node, 0, min(len(src)/typicalLen+8, 1<<12, lim.Nodes))
 	}
-	if err := t.scan(&lim); err != nil {
+	t.readStops()
+	if err := t.scan(&lim, g, root, found); err != nil {
 		t.clear()
 		return err
 	}
@@ -49,11 +56,11 @@ const (
 )
 
 // scan is the tokeniser: one function with everything in local variables, because a call
-// for every value costs as much as the value. While a container is open, its Next holds
-// its parent's index.
-func (t *Tape) scan(lim *Limits) error {
+// for every value costs as much as the value. While a container is open, its Next holds its parent's index.
+func (t *Tape) scan(lim *Limits, g *Guide, root uint32, found *Finds) error {
 	var (
 		src    = t.Src
+		stops  = t.stops
 		nodes  = t.Nodes[:cap(t.Nodes)]
 		used   int // of nodes
 		open   = none
@@ -61,11 +68,20 @@ func (t *Tape) scan(lim *Limits) error {
 		depth  int
 		count  uint32 // of the open container
 		i      int
-		seen   uint64 // bytes of a string, for those that are not ASCII
-		// The name of the value that comes next.
+		// The name of the value that comes next, and its rule.
 		keyOff, keyEnd, hash uint32
 		flags                Flags
+		want                 = root
+		// What is known of the open container: its rule, and how its members fare.
+		box      uint32
+		slots    []uint16
+		members  []Member
+		met      []uint64 // which of members were there, as bits
+		required uint32
+		unlisted uint32
+		act      Act
 	)
+	t.frames, t.met = t.frames[:0], t.met[:0]
 value:
 	if i < len(src) && src[i] <= ' ' {
 		i = skip(src, i)
@@ -73,53 +89,45 @@ value:
 	if i >= len(src) {
 		return t.failed(i, "the text ends where a value should be")
 	}
-	if used == len(nodes) {
+	if used >= len(nodes) {
 		if used >= lim.Nodes {
 			return t.failed(i, fmt.Sprintf("more than %d values", lim.Nodes))
 		}
 		nodes = grown(nodes, lim.Nodes)
 	}
 	{
+		rule := &g.Rules[want]
+		kind := Invalid // for rule.Acts: Invalid fits always
 		n := &nodes[used]
-		n.KeyOff, n.KeyEnd, n.Hash, n.Flags = keyOff, keyEnd, hash, flags
-		n.Count = 0
-		n.Off = uint32(i)
 		used++
-		n.Next = uint32(used)
+		n.KeyOff, n.KeyEnd, n.Hash, n.Flags = keyOff, keyEnd, hash, flags
+		n.Count, n.Off, n.Next = 0, uint32(i), uint32(used)
 		switch c := src[i]; c {
 		case '"':
 			i++
 			n.Kind, n.Off = String, uint32(i)
-			end, ok := i, false
-			for {
-				if uint(end)+8 > uint(len(src)) {
-					end, ok = plain(src, i)
-					break
-				}
-				w := binary.LittleEndian.Uint64(src[end:])
-				stop := stops(w)
-				seen |= w
-				if stop == 0 {
-					end += 8
-					continue
-				}
-				end += bits.TrailingZeros64(stop) >> 3
-				ok = src[end] == '"'
-				break
+			end := i
+			if w := binary.LittleEndian.Uint64(stops[i>>3:]) >> (i & 7); w != 0 {
+				end += bits.TrailingZeros64(w)
+			} else {
+				end = t.stop(i)
 			}
-			if seen &= highs; seen != 0 {
-				// Perhaps only behind the quote: plain looks closer.
-				end, ok = plain(src, i)
-				seen = 0
-			}
-			if !ok {
+			if end >= len(src) || src[end] != '"' {
+				var ok bool
+				if end, ok = plain(src, i); ok {
+					goto whole
+				}
 				var err error
 				if end, n.Count, err = t.escapedValue(i); err != nil {
 					return err
 				}
 				n.Flags |= Escaped
 			}
+		whole:
 			n.End = uint32(end)
+			if uint32(end-i) >= rule.Short {
+				kind = String
+			}
 			i = end + 1
 		case '{', '[':
 			if depth++; depth > lim.Depth {
@@ -128,12 +136,26 @@ value:
 			if open != none {
 				nodes[open].Count = count
 			}
-			object, count = c == '{', 0
+			t.frames = append(t.frames, frame{box, required, unlisted, uint32(len(t.met) - len(met))})
+			object, count, required, unlisted = c == '{', 0, 0, 0
 			n.Kind, n.Next = Array, open
 			if object {
 				n.Kind = Object
 			}
 			open = uint32(used - 1)
+			box, slots, met = 0, nil, nil
+			if rule.Mark != 0 {
+				found.Marked = append(found.Marked, Visit{open, rule.Mark})
+			}
+			switch Act(rule.Acts>>(2*n.Kind)) & 3 {
+			case Wrong:
+				found.Wrong = true
+			case Later:
+				found.Later = append(found.Later, Visit{open, want})
+			case Enter:
+				box = want
+				slots, members, met = t.enter(g, rule)
+			}
 			if i++; i < len(src) && src[i] <= ' ' {
 				i = skip(src, i)
 			}
@@ -146,19 +168,22 @@ value:
 				return t.failed(i, "expected null")
 			}
 			i += 4
-			n.Kind, n.End = Null, uint32(i)
+			n.End = uint32(i)
+			n.Kind, kind = Null, Null
 		case 't':
 			if i+4 > len(src) || word32(src[i:]) != wordTrue {
 				return t.failed(i, "expected true")
 			}
 			i += 4
-			n.Kind, n.End = True, uint32(i)
+			n.End = uint32(i)
+			n.Kind, kind = True, True
 		case 'f':
 			if i+5 > len(src) || word32(src[i+1:]) != wordAlse {
 				return t.failed(i, "expected false")
 			}
 			i += 5
-			n.Kind, n.End = False, uint32(i)
+			n.End = uint32(i)
+			n.Kind, kind = False, False
 		case '1', '2', '3', '4', '5', '6', '7', '8', '9':
 			// Whole numbers of a few digits; number reads all others again.
 			n.Kind = Number
@@ -166,9 +191,10 @@ value:
 			for end < len(src) && src[end]-'0' <= 9 {
 				end++
 			}
-			if end-i <= 20 && end-i <= lim.Digits && (end == len(src) || src[end] <= ',' && src[end] != '+' || src[end] == '}' || src[end] == ']') {
+			if end-i <= min(16, lim.Digits) && (end == len(src) || src[end] <= ',' && src[end] != '+' || src[end] == '}' || src[end] == ']') {
 				n.End = uint32(end)
 				n.Flags |= Whole
+				kind = wholeNumber
 				i = end
 				break
 			}
@@ -178,13 +204,25 @@ value:
 			if err != nil {
 				return err
 			}
-			n.Kind, n.End = Number, uint32(end)
+			n.End = uint32(end)
+			n.Kind, kind = Number, Number
 			if whole {
 				n.Flags |= Whole
+				kind = wholeNumber
 			}
 			i = end
 		default:
 			return t.failed(i, "expected a value")
+		}
+		if act = Act(rule.Acts>>(2*kind)) & 3; act != Fits {
+			if act == Wrong {
+				found.Wrong = true
+			} else {
+				found.Later = append(found.Later, Visit{uint32(used - 1), want})
+			}
+		}
+		if rule.Mark != 0 {
+			found.Marked = append(found.Marked, Visit{uint32(used - 1), rule.Mark})
 		}
 	}
 after:
@@ -209,13 +247,16 @@ after:
 	}
 closed:
 	{
-		box := &nodes[open]
+		n := &nodes[open]
 		i++
-		box.End = uint32(i)
-		box.Count = count
-		parent := box.Next
-		box.Next = uint32(used)
-		if object && count > 1 {
+		n.End = uint32(i)
+		n.Count = count
+		parent := n.Next
+		n.Next = uint32(used)
+		if required != g.Rules[box].Required {
+			found.Wrong = true
+		}
+		if object && unlisted > 1 {
 			t.Nodes = nodes[:used]
 			if twin := t.twin(int(open)); twin >= 0 {
 				return t.repeated(twin)
@@ -226,6 +267,11 @@ closed:
 		if object = false; open != none {
 			object, count = nodes[open].Kind == Object, nodes[open].Count
 		}
+		f := t.frames[len(t.frames)-1]
+		t.frames = t.frames[:len(t.frames)-1]
+		t.met = t.met[:len(t.met)-len(met)]
+		box, required, unlisted, met = f.rule, f.required, f.unlisted, t.met[f.met:]
+		slots, members = g.names(box)
 		goto after
 	}
 comma:
@@ -239,8 +285,9 @@ child:
 		}
 		return t.failed(i, fmt.Sprintf("an array of more than %d elements", lim.Elements))
 	}
-	keyOff, keyEnd, hash, flags = 0, 0, 0, 0
 	if !object {
+		keyOff, keyEnd, hash, flags = 0, 0, 0, 0
+		want = g.Rules[box].Items
 		goto value
 	}
 	if i >= len(src) || src[i] != '"' {
@@ -248,40 +295,40 @@ child:
 	}
 	{
 		i++
-		end, h, ok := i, uint64(hashStart), false
-		for {
-			if uint(end)+8 > uint(len(src)) {
-				end, h, ok = quoted(src, i)
-				break
-			}
-			w := binary.LittleEndian.Uint64(src[end:])
-			stop := stops(w)
-			seen |= w
-			if stop == 0 {
-				h = mix(h, w)
-				end += 8
-				continue
-			}
-			n := bits.TrailingZeros64(stop) >> 3
-			end += n
-			h = finish(mix(h, w&(1<<(n<<3&63)-1)), end-i)
-			ok = src[end] == '"'
-			break
+		var w0, w1, w2, w3 uint64 // the name's first 32 bytes
+		var rest []byte           // and those behind them
+		w := binary.LittleEndian.Uint64(stops[i>>3:]) >> (i & 7)
+		size := bits.TrailingZeros64(w)
+		end := i + size
+		if uint(i)+32 > uint(len(src)) || size > 32 || uint(end) >= uint(len(src)) || src[end] != '"' {
+			goto longName
 		}
-		if seen &= highs; seen != 0 {
-			end, h, ok = quoted(src, i)
-			seen = 0
+		{
+			first := &firsts[size]
+			head := src[i : i+32 : i+32]
+			w0 = binary.LittleEndian.Uint64(head) & first[0]
+			w1 = binary.LittleEndian.Uint64(head[8:]) & first[1]
+			w2 = binary.LittleEndian.Uint64(head[16:]) & first[2]
+			w3 = binary.LittleEndian.Uint64(head[24:]) & first[3]
+			hash = uint32(mix(mix(hashStart, w0, w1), w2, w3))
+			keyOff, keyEnd, flags = uint32(i), uint32(end), 0
 		}
-		keyOff, keyEnd, hash = uint32(i), uint32(end), uint32(h)
-		if !ok {
-			n := Node{KeyOff: keyOff}
-			var err error
-			if end, err = t.escapedKey(&n); err != nil {
+		goto named
+	longName:
+		{
+			name, err := t.name(i, &keyOff, &keyEnd, &flags)
+			if err != nil {
 				return err
 			}
-			keyOff, keyEnd, flags = n.KeyOff, n.KeyEnd, KeyEscaped
-			hash = Hash(t.arena[keyOff:keyEnd])
+			head := heads(name)
+			w0, w1, w2, w3 = head[0], head[1], head[2], head[3]
+			if end = int(keyEnd); flags != 0 {
+				end = t.ended
+			}
+			rest = name[min(32, len(name)):]
+			hash = Hash(name)
 		}
+	named:
 		i = end + 1
 		if i >= len(src) || src[i] != ':' {
 			if i = skip(src, i); i >= len(src) || src[i] != ':' {
@@ -289,8 +336,68 @@ child:
 			}
 		}
 		i++
+		want = none
+		if len(slots) > 0 {
+			size := keyEnd - keyOff
+			for at := hash; ; at++ {
+				k := int(slots[at&uint32(len(slots)-1)]) - 1
+				if uint(k) >= uint(len(members)) {
+					break
+				}
+				m := &members[k]
+				if (m.head[0]^w0)|(m.head[1]^w1)|(m.head[2]^w2)|(m.head[3]^w3) == 0 && m.size == size &&
+					(size <= 32 || string(g.Text[m.rest:m.rest+size-32]) == string(rest)) {
+					if met[k>>6]>>(k&63)&1 != 0 {
+						return t.repeatedName(i, keyOff, keyEnd, flags)
+					}
+					met[k>>6] |= 1 << (k & 63)
+					required += m.Required
+					want = m.Rule
+					break
+				}
+			}
+		}
+		if want == none {
+			unlisted++
+			if want = g.Rules[box].Other; want == Stray {
+				found.Strays = append(found.Strays, uint32(used))
+				want = 0
+			}
+		}
 		goto value
 	}
+}
+
+// name reads a member's name in the slow way: one that is long, or near the end of the text,
+// or not in ASCII, or with escapes. Its closing quote is left in t.ended.
+func (t *Tape) name(i int, off, end *uint32, flags *Flags) ([]byte, error) {
+	at, ok := plain(t.Src, i)
+	if ok {
+		*off, *end, *flags, t.ended = uint32(i), uint32(at), 0, at
+		return t.Src[i:at], nil
+	}
+	n := Node{KeyOff: uint32(i)}
+	at, err := t.escapedKey(&n)
+	if err != nil {
+		return nil, err
+	}
+	*off, *end, *flags, t.ended = n.KeyOff, n.KeyEnd, KeyEscaped, at
+	return t.arena[n.KeyOff:n.KeyEnd], nil
+}
+
+// enter makes room for the bits of an object's members.
+func (t *Tape) enter(g *Guide, r *Rule) (slots []uint16, members []Member, met []uint64) {
+	from := len(t.met)
+	for range (r.Count + 63) / 64 {
+		t.met = append(t.met, 0)
+	}
+	return g.Slots[r.Slots : r.Slots+r.SlotN], g.Members[r.Members : r.Members+r.Count], t.met[from:]
+}
+
+// names are the names of an object with their table.
+func (g *Guide) names(rule uint32) (slots []uint16, members []Member) {
+	r := &g.Rules[rule]
+	return g.Slots[r.Slots : r.Slots+r.SlotN], g.Members[r.Members : r.Members+r.Count]
 }
 
 // grown is nodes with room for more, and never for more than most.
@@ -309,6 +416,12 @@ func (k Kind) closing() byte {
 
 func (t *Tape) failed(at int, what string) error { return &SyntaxError{Offset: at, What: what} }
 
+// repeatedName is repeated for a name whose value, which begins at i, was not read yet.
+func (t *Tape) repeatedName(i int, off, end uint32, flags Flags) error {
+	t.Nodes = append(t.Nodes[:0], Node{Off: uint32(skip(t.Src, i)), KeyOff: off, KeyEnd: end, Flags: flags})
+	return t.repeated(0)
+}
+
 func (t *Tape) repeated(i int) error {
 	n := &t.Nodes[i]
 	at := n.KeyOff - 1
@@ -316,63 +429,6 @@ func (t *Tape) repeated(i int) error {
 		at = n.Off
 	}
 	return &SyntaxError{Offset: int(at), What: "the name " + ShowName(string(t.Key(i))) + " stands twice in one object"}
-}
-
-// number reads the grammar of RFC 8259 §6; whole as the flag Whole.
-func number(src []byte, start int, lim *Limits) (end int, whole bool, err error) {
-	i := start
-	if src[i] == '-' {
-		i++
-	}
-	first := i
-	i = digits(src, i)
-	bad := i == first || i > first+1 && src[first] == '0'
-	whole = !bad && (i != first+1 || src[first] != '0' || first == start)
-	huge := false
-	if !bad && i < len(src) && src[i] == '.' {
-		from := i + 1
-		i = digits(src, from)
-		bad, whole = i == from, false
-	}
-	if !bad && i < len(src) && src[i]|0x20 == 'e' {
-		i++
-		if i < len(src) && (src[i] == '+' || src[i] == '-') {
-			i++
-		}
-		from := i
-		i = digits(src, from)
-		bad, whole = i == from, false
-		huge = exponentBeyond(src[from:i], lim.Exponent)
-	}
-	if bad || i < len(src) && numberByte(src[i]) {
-		return 0, false, &SyntaxError{Offset: start, What: "a number that JSON does not allow"}
-	}
-	if huge || i-start > lim.Digits {
-		return 0, false, &SyntaxError{Offset: start, TooBig: true,
-			What: fmt.Sprintf("a number of more than %d characters or an exponent beyond %d", lim.Digits, lim.Exponent)}
-	}
-	return i, whole, nil
-}
-
-func digits(src []byte, i int) int {
-	for i < len(src) && src[i]-'0' <= 9 {
-		i++
-	}
-	return i
-}
-
-func numberByte(c byte) bool {
-	return c-'0' <= 9 || c == '+' || c == '-' || c == '.' || c|0x20 == 'e'
-}
-
-func exponentBeyond(digits []byte, limit int) bool {
-	n := 0
-	for _, c := range digits {
-		if n = n*10 + int(c-'0'); n > limit {
-			return true
-		}
-	}
-	return false
 }
 
 // firstInvalid is where src stops being UTF-8.

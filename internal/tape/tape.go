@@ -87,6 +87,13 @@ type Tape struct {
 	owned bool   // Src is the tape's own memory
 	spare []byte // memory for Src to be built in
 	names nameTable
+
+	// While a text is read:
+	stops  []byte
+	frames []frame
+	met    []uint64 // members that were there, as bits, of all open containers
+	ended  int      // where the last name that was read slowly ended
+	finds  Finds    // of readings that are not guided
 }
 
 // Limits bound a text; a zero field means the default.
@@ -134,7 +141,7 @@ func (t *Tape) Empty() bool { return len(t.Nodes) == 0 }
 // Reset empties the tape and lets go of the text; memory is kept for the next use, unless
 // it has grown beyond keep bytes.
 func (t *Tape) Reset(keep int) {
-	if cap(t.Nodes)*nodeBytes+cap(t.arena)+cap(t.spare)+t.names.bytes() > keep {
+	if cap(t.Nodes)*nodeBytes+cap(t.arena)+cap(t.spare)+t.names.bytes()+8*cap(t.met)+cap(t.stops) > keep {
 		*t = Tape{}
 		return
 	}

@@ -14,35 +14,9 @@ const (
 	highs = 0x8080808080808080
 )
 
-// quoted scans a string's content from i on, eight bytes at a time. It returns the index
-// of the closing quote and the Hash of the content. ok is false where the string is not
-// plain: an escape, a fault, or the end of the text; the slow way says which.
-func quoted(src []byte, i int) (end int, hash uint64, ok bool) {
-	start, h, seen := i, uint64(hashStart), uint64(0)
-	for i+8 <= len(src) {
-		w := binary.LittleEndian.Uint64(src[i:])
-		stop := stops(w)
-		if stop == 0 {
-			h = mix(h, w)
-			seen |= w
-			i += 8
-			continue
-		}
-		n := bits.TrailingZeros64(stop) >> 3
-		w &= 1<<(n<<3&63) - 1
-		i += n
-		if src[i] != '"' || (seen|w)&highs != 0 && !utf8.Valid(src[start:i]) {
-			return i, 0, false
-		}
-		return i, finish(mix(h, w), i-start), true
-	}
-	if i, ok := plainTail(src, start, i); ok {
-		return i, uint64(Hash(src[start:i])), true
-	}
-	return i, 0, false
-}
-
-// plain is quoted without the hash, for values.
+// plain scans a string's content from i on, eight bytes at a time, and returns the index of
+// the closing quote. ok is false where the string is not plain: an escape, a fault, or the end
+// of the text; the slow way says which.
 func plain(src []byte, i int) (end int, ok bool) {
 	start, seen := i, uint64(0)
 	for i+8 <= len(src) {

@@ -1,0 +1,122 @@
+package tape
+
+// Guide is what is known of texts before they are read: the names of objects' members, and
+// which kinds of values fit at once. A guided reading looks a name up while it holds it, and
+// judges a value while it knows its kind, so that nobody has to walk over the tape again but
+// for what is left over. A Guide is for reading only.
+type Guide struct {
+	Rules   []Rule   // by number; rule 0 knows nothing, and all that is in its values
+	Members []Member // of objects, those of one object together
+	Slots   []uint16 // open addressing into an object's members: index+1
+	Text    []byte   // of names, the bytes from the 33rd on
+}
+
+// Act is what becomes of a value of some kind.
+type Act uint32
+
+// The acts.
+const (
+	Fits  Act = iota // nothing more to look at
+	Wrong            // it does not fit
+	Later            // another look decides; what is in it is not judged
+	Enter            // what is in it is judged in the same reading
+)
+
+// Whole numbers have a kind of their own in Rule.Acts.
+const wholeNumber = 8 + Number
+
+// Rule is what is known of a value.
+type Rule struct {
+	Acts  uint32 // an Act for every kind; see Set
+	Short uint32 // strings of fewer bytes, as written, fit whatever Acts says
+	Mark  uint32 // told with every value, if it is not 0
+	Items uint32 // rule of the elements of an array that is entered
+
+	// Of an object that is entered.
+	Other    uint32 // rule of members that are not listed; Stray
+	Required uint32 // how many members must be there
+	Members  uint32 // first of Guide.Members
+	Count    uint32 // of them, below 65,536
+	Slots    uint32 // first of Guide.Slots
+	SlotN    uint32 // a power of two, larger than Count; 0 without members
+}
+
+// Stray as Rule.Other: a member that is not listed is told as a stray.
+const Stray = ^uint32(0)
+
+// Set says what becomes of values of a kind; whole means numbers with the flag Whole.
+func (r *Rule) Set(k Kind, whole bool, a Act) {
+	if whole {
+		k |= 8
+	}
+	r.Acts = r.Acts&^(3<<(2*k)) | uint32(a)<<(2*k)
+}
+
+// Member is a name that an object lists.
+type Member struct {
+	head     [4]uint64 // the name's first 32 bytes, filled up with zeros
+	size     uint32
+	rest     uint32 // where the other bytes stand in Guide.Text
+	Rule     uint32 // Stray: the name counts for Required only
+	Required uint32 // 0 or 1
+}
+
+// AddObject adds an object's names to the guide and tells the rule of it where they are.
+// ok is false where they are too many.
+func (g *Guide) AddObject(r *Rule, names [][]byte, members []Member) (ok bool) {
+	if len(names) >= 1<<16-1 {
+		return false
+	}
+	r.Members, r.Count = uint32(len(g.Members)), uint32(len(names))
+	if len(names) == 0 {
+		return true
+	}
+	size := 4
+	for size < 3*len(names) {
+		size *= 2
+	}
+	r.Slots, r.SlotN = uint32(len(g.Slots)), uint32(size)
+	g.Slots = append(g.Slots, make([]uint16, size)...)
+	slots := g.Slots[r.Slots:]
+	for k, name := range names {
+		m := members[k]
+		m.head, m.size, m.rest = heads(name), uint32(len(name)), uint32(len(g.Text))
+		if len(name) > 32 {
+			g.Text = append(g.Text, name[32:]...)
+		}
+		r.Required += m.Required
+		g.Members = append(g.Members, m)
+		at := int(Hash(name)) & (size - 1)
+		for slots[at] != 0 {
+			at = (at + 1) & (size - 1)
+		}
+		slots[at] = uint16(k + 1)
+	}
+	return true
+}
+
+// Visit is a node with what is to be done there: a rule, or a mark.
+type Visit struct{ Node, What uint32 }
+
+// Finds is what a guided reading found out. It is complete when the text was read.
+type Finds struct {
+	Wrong  bool     // a value does not fit
+	Later  []Visit  // values with the rule that asks for another look
+	Marked []Visit  // values with a mark
+	Strays []uint32 // members that their object's rule does not know
+}
+
+func (f *Finds) clear() {
+	f.Wrong, f.Later, f.Marked, f.Strays = false, f.Later[:0], f.Marked[:0], f.Strays[:0]
+}
+
+// unguided is the guide of a reading without one.
+var unguided = &Guide{Rules: make([]Rule, 1)}
+
+// frame is what is kept of a container while one inside it is open.
+type frame struct {
+	rule     uint32
+	required uint32 // members met that are required
+	unlisted uint32
+	met      uint32 // where its bits begin in Tape.met
+}
