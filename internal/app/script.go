@@ -105,6 +105,9 @@ func chosenRoots(rule *site.BrowserRule) map[string]bool {
 	for _, p := range rule.Free {
 		out[p.Root()] = true
 	}
+	for _, p := range rule.Owned {
+		out[p.Root()] = true
+	}
 	for _, c := range rule.OneOf {
 		out[c.Path.Root()] = true
 	}

@@ -100,7 +100,7 @@ func (w *fieldWalk) walk(path string, s *contract.Schema, depth int, notes []str
 		return
 	}
 	if w.request && s.ID && !s.PublicID {
-		notes = append(notes, "an id: backends only")
+		notes = append(notes, idNote(s))
 	}
 	if s.Data != contract.Plain {
 		notes = append(notes, string(s.Data)+" data")
@@ -123,6 +123,17 @@ func (w *fieldWalk) walk(path string, s *contract.Schema, depth int, notes []str
 			w.walk(path+"."+name, below.Properties[name], depth-1, required)
 		}
 	}
+}
+
+// idNote says who may name an object.
+func idNote(s *contract.Schema) string {
+	switch {
+	case s.SelectsAccount:
+		return "selects the account: fixed only"
+	case s.Kind == "":
+		return "an id: backends only"
+	}
+	return "the id of a " + s.Kind + ": owned"
 }
 
 // inner is the object or list in a schema, also where it is one of several forms; nil for plain values and maps.

@@ -43,6 +43,7 @@ func (l *linker) browser(v *value) {
 		l.conn.Browser[e.key] = rule
 		l.expose(at, op, rule)
 	}
+	l.received()
 }
 
 func (l *linker) backend(v *value) {
@@ -217,6 +218,9 @@ func chosenBy(rule *site.BrowserRule) []string {
 			values[i] = shownValue(v)
 		}
 		out = append(out, c.Path.String()+" of "+strings.Join(values, "|"))
+	}
+	for _, p := range rule.Owned {
+		out = append(out, p.String()+" that this visit received")
 	}
 	for _, r := range rule.Range {
 		out = append(out, fmt.Sprintf("%s from %d to %d", r.Path, r.Min, r.Max))

@@ -27,6 +27,7 @@ type linker struct {
 	site *site.Site
 	conn *site.Connection
 	pack *provider.Pack
+	ids  []ownedID // that browsers may name
 }
 
 func (b *builder) connection(s *site.Site, name string, v, siteValue *value) *site.Connection {

@@ -21,14 +21,14 @@ type ruler struct {
 	v     *value
 	op    *contract.Operation
 	rule  *site.BrowserRule
-	paths []placed // of free, fixed, one_of, range and sealed
+	paths []placed // of free, fixed, one_of, range, sealed and owned
 }
 
 // placed is a parameter path with the place where it stands.
 type placed struct {
 	path contract.Path
 	at   *value
-	in   string // free, fixed, one_of, range, sealed
+	in   string // free, fixed, one_of, range, sealed, owned
 }
 
 // rule reads the closed grammar of one operation.
@@ -39,6 +39,7 @@ func (l *linker) rule(op *contract.Operation, v *value) *site.BrowserRule {
 	r.oneOf(v.at("one_of"))
 	r.ranges(v.at("range"))
 	r.sealed(v.at("sealed"))
+	r.owned(v.at("owned"))
 	r.returns(v.at("returns"))
 	r.receipt(v.at("receipt"))
 	r.rule.Limits = l.limits(v.at("limit"), ratelimit.PerSession, ratelimit.PerPrefix, ratelimit.PerOperation)
@@ -128,7 +129,7 @@ func keyPlace(v *value, e entry) *value {
 
 // parameter reads a path and finds its schema in the contract.
 func (r *ruler) parameter(at *value, s, in string) (contract.Path, *contract.Schema, bool) {
-	if s == "" && in == "free" {
+	if s == "" && (in == "free" || in == "owned") {
 		return contract.Path{}, nil, false
 	}
 	path, err := contract.ParsePath(s)
@@ -176,9 +177,12 @@ func (r *ruler) chosen(at *value, path contract.Path, schema *contract.Schema, i
 	if ok && len(path.Steps()) == 1 && p.ID && !p.PublicID {
 		schema = &contract.Schema{ID: true}
 	}
+	if r.selectsAccount(at, path, schema, in) {
+		return
+	}
 	if sub, ok := hiddenID(schema, path, 0); ok {
 		r.fault(at, fmt.Sprintf("%s is an object id, and a browser that may choose it could name other people's objects", sub),
-			"remove it from "+in+": write it under fixed or sealed, or let the site's backend call this operation; ids that a visit itself received come with `owned` in a later version")
+			"remove it from "+in+": write it under owned, where only ids pass that this visit received, or under fixed or sealed")
 	}
 	if schema.Data == contract.Card {
 		r.fault(at, fmt.Sprintf("%s is card data, which must not pass the gate", path), "remove it: use the provider's own script in the page for cards")
@@ -319,7 +323,7 @@ func (r *ruler) supplied(path contract.Path, s *contract.Schema, depth int) {
 		below = below || path.Overlaps(p.path)
 	}
 	if !below || depth > 8 {
-		r.fault(r.v, fmt.Sprintf("%s needs %s, and no rule supplies it", r.op.ID, path), fmt.Sprintf("add %s under free, fixed, one_of, range or sealed", path))
+		r.fault(r.v, fmt.Sprintf("%s needs %s, and no rule supplies it", r.op.ID, path), fmt.Sprintf("add %s under %s", path, r.whereToAdd(path)))
 		return
 	}
 	if s == nil {

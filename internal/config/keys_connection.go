@@ -20,7 +20,7 @@ func connectionKeys() *key {
 			{name: "private", kind: kindSwitch, def: "false", example: "true", doc: "It may be at a non-public address. Refused in mode live, logged at every start."},
 		}},
 		{name: "browser", kind: kindTable, names: operationName, namesAre: "OPERATION", def: "nothing", item: ruleKeys(),
-			doc: "What a browser may do: operations by name (`sallyport providers show ID`). Only fields named under `free`, `fixed`, `one_of`, `range` or `sealed` pass. Whatever a browser may do, any stranger may do: Origin can be forged."},
+			doc: "What a browser may do: operations by name (`sallyport providers show ID`). Only fields named under `free`, `fixed`, `one_of`, `range`, `sealed` or `owned` pass. Whatever a browser may do, any stranger may do: Origin can be forged."},
 		{name: "backend", kind: kindList, def: "nothing", doc: "Operations that the site's backend may call with a site key, or the word `all`.",
 			or:   &key{kind: kindText, enum: []string{"all"}},
 			item: &key{kind: kindText, example: "create-refund", want: "an operation name"}, example: "[create-payment-intent, create-refund]", want: "a list of operations, or all"},
@@ -62,10 +62,10 @@ func ruleKeys() *key {
 				{name: "max", kind: kindWhole, required: true, example: "500000", doc: "The largest value."},
 			}}},
 		pathList("sealed", "Parameters that only the site's backend sets: their values come inside a permit that it signs, and a browser that sends the field is refused. Without a permit the call is refused (docs/guide/permits.md).", "amount"),
+		pathList("owned", "Ids that the browser may name only because this visit received them from this connection: in a field that `returns` showed it. See docs/guide/owned-objects.md.", "intent"),
 		returns,
 		pathList("receipt", "Fields of the answer, whether returned or not, that the gate states in a signed receipt for the site's backend (docs/guide/receipts.md).", "status"),
 		limitKey("Limits for this operation, beside those of the connection and the site."),
-		{name: "owned", later: "ids that a visit received are not remembered; let the site's backend call this operation instead"},
 		{name: "from", later: "lists in the file are not read; write the values under one_of or the bounds under range"},
 	}}
 }

@@ -33,6 +33,12 @@ func grammar(rule *site.BrowserRule) *place {
 			return r.value(ss, seesAll).shape, r.words(ss)
 		}
 	}
+	for _, p := range rule.Owned {
+		root.at(p).leave = func(s *contract.Schema, r *reader) (*shape, []string) {
+			ss := []*contract.Schema{s}
+			return r.value(ss, seesAll).shape, append(r.words(ss), "Only an id that this visit received.")
+		}
+	}
 	for _, c := range rule.OneOf {
 		root.at(c.Path).leave = func(s *contract.Schema, r *reader) (*shape, []string) {
 			var all []*shape
