@@ -94,7 +94,7 @@ func (l *linker) received() {
 			if !ok || slices.ContainsFunc(l.needed(op), func(kind string) bool { return !gives[kind] }) {
 				continue
 			}
-			for _, kind := range kindsShown(op, rule.Returns) {
+			for _, kind := range kindsShown(op, slices.Concat(rule.Returns, rule.Receipt)) {
 				more = more || !gives[kind]
 				gives[kind] = true
 			}

@@ -37,6 +37,7 @@ type Visitor struct {
 type ownedRule struct {
 	named  []ownedPlace // in the request: only what the visit received
 	learns *contract.Identities
+	stated *contract.Identities // in the receipt
 	grants []ownedPlace // in the request: named later, once the call succeeded
 	typed  []contract.Path
 }
@@ -111,6 +112,11 @@ func (c *connection) ownedRule(op *contract.Operation, rule *site.BrowserRule, w
 	if r.learns, err = op.Identities(returns, wanted); err != nil {
 		return nil, err
 	}
+	if len(rule.Receipt) > 0 {
+		if r.stated, err = op.Identities(rule.Receipt, wanted); err != nil {
+			return nil, err
+		}
+	}
 	for _, p := range op.Places(func(s *contract.Schema) bool { return slices.Contains(wanted, s.Grants) }) {
 		r.grants = append(r.grants, ownedPlace{p.Path, p.Grants})
 	}
@@ -118,7 +124,7 @@ func (c *connection) ownedRule(op *contract.Operation, rule *site.BrowserRule, w
 	for _, n := range rule.Range {
 		r.typed = append(r.typed, n.Path)
 	}
-	if len(r.named)+len(r.grants)+len(r.learns.Kinds()) == 0 {
+	if len(r.named)+len(r.grants)+len(r.learns.Kinds()) == 0 && (r.stated == nil || len(r.stated.Kinds()) == 0) {
 		return nil, nil
 	}
 	return &r, nil
@@ -181,7 +187,7 @@ func rememberOwned(ctx context.Context, g *Gate, x *exchange) Decision {
 		return allow("nothing to remember")
 	}
 	rule := x.rule.owned
-	objects, err := rule.learns.Find(x.reply, learnedAtOnce)
+	objects, err := x.shownObjects(rule)
 	if len(objects) > 0 {
 		typed := x.typed(rule.typed)
 		objects = slices.DeleteFunc(objects, func(o contract.Identity) bool { return typed[o.ID] })
@@ -201,6 +207,20 @@ func rememberOwned(ctx context.Context, g *Gate, x *exchange) Decision {
 	}
 	x.innerErr = errors.Join(x.innerErr, err)
 	return allow("remembered")
+}
+
+// shownObjects are those in what the visit gets of an answer: the reply, and the receipt.
+func (x *exchange) shownObjects(rule *ownedRule) ([]contract.Identity, error) {
+	objects, err := rule.learns.Find(x.reply, learnedAtOnce)
+	if err != nil || rule.stated == nil || len(rule.stated.Kinds()) == 0 {
+		return objects, err
+	}
+	reply, _, err := x.op.CheckResponse(x.response.Status, x.response.Header.Get("Content-Type"), x.response.Body, x.rule.receipt)
+	if err != nil {
+		return objects, err
+	}
+	more, err := rule.stated.Find(reply, learnedAtOnce)
+	return append(objects, more...), err
 }
 
 // typed are the values that the browser wrote itself in this call: an answer that repeats
