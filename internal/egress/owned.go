@@ -38,7 +38,7 @@ type ownedRule struct {
 	named  []ownedPlace // in the request: only what the visit received
 	learns *contract.Identities
 	stated *contract.Identities // in the receipt
-	grants []ownedPlace // in the request: named later, once the call succeeded
+	grants []ownedPlace         // in the request: named later, once the call succeeded
 	typed  []contract.Path
 }
 
