@@ -34,6 +34,7 @@ import (
 	"sallyport/internal/secret/seal"
 	"sallyport/internal/session"
 	"sallyport/internal/store/compiled"
+	"sallyport/internal/store/redis"
 )
 
 // limiterEntries bounds the memory of rate limits.
@@ -73,7 +74,9 @@ type Gate struct {
 	issuer   *session.Issuer
 	verifier *session.Verifier
 	siteKeys *session.SiteKeys
-	limiter  *ratelimit.Limiter
+	limiter  *ratelimit.Limiter // of this node
+	limits   Limiter            // what calls are counted with: limiter, or that of shared
+	shared   *redis.Server      // nil: this node counts for itself
 	owned    *egress.OwnedMemory
 	freezes  egress.FreezeWatch
 	secrets  secret.Sources
@@ -118,7 +121,7 @@ func Open(ctx context.Context, o Options) (*Gate, error) {
 
 func (g *Gate) open(ctx context.Context, file *config.File) error {
 	for _, step := range []func(context.Context, *config.File) error{
-		g.openData, g.openSecrets, g.openStore, g.openAudit, g.openCallers, g.openWays, g.listen,
+		g.openData, g.openSecrets, g.openStore, g.openShared, g.openAudit, g.openCallers, g.openWays, g.listen,
 	} {
 		if err := step(ctx, file); err != nil {
 			return err
@@ -170,7 +173,7 @@ func (g *Gate) openCallers(ctx context.Context, file *config.File) error {
 	if err != nil {
 		return err
 	}
-	g.issuer, err = session.NewIssuer(session.IssuerOptions{Name: issuerName, Keys: g.keys, Limiter: g.limiter, Now: g.options.Now})
+	g.issuer, err = session.NewIssuer(session.IssuerOptions{Name: issuerName, Keys: g.keys, Limiter: g.limits, Now: g.options.Now})
 	if err != nil {
 		return err
 	}
@@ -178,7 +181,7 @@ func (g *Gate) openCallers(ctx context.Context, file *config.File) error {
 	if err != nil {
 		return err
 	}
-	g.siteKeys, err = session.NewSiteKeys(session.SiteKeysOptions{Store: g.store, Limiter: g.limiter, Now: g.options.Now, Log: g.log})
+	g.siteKeys, err = session.NewSiteKeys(session.SiteKeysOptions{Store: g.store, Limiter: g.limits, Now: g.options.Now, Log: g.log})
 	if err != nil {
 		return err
 	}
@@ -266,6 +269,9 @@ func (g *Gate) Run(ctx context.Context, reload <-chan os.Signal) error {
 				g.log.Error("background work ended", "error", err)
 			}
 		})
+	}
+	if g.shared != nil {
+		background.Go(func() { _ = g.shared.Run(work) })
 	}
 	background.Go(func() { g.watch(ctx, reload) })
 	// Reading the file and the catalog took more memory than keeping them does: give the rest back.

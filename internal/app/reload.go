@@ -63,6 +63,8 @@ func needsRestart(old, now *config.File) string {
 		return "listen.behind"
 	case old.Store != now.Store:
 		return "store"
+	case !reflect.DeepEqual(old.SharedState, now.SharedState):
+		return "shared_state"
 	case old.Data != now.Data:
 		return "data"
 	case old.Keystore != now.Keystore:

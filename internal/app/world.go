@@ -26,7 +26,7 @@ import (
 // snapshot builds the whole new world of a configuration.
 func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
 	gate, err := egress.New(file.Sites, file.Catalog, egress.Deps{
-		Sessions: g.verifier, Keys: g.siteKeys, Limiter: g.limiter, Freezes: g.freezes, Audit: g.audit,
+		Sessions: g.verifier, Keys: g.siteKeys, Limiter: g.limits, Freezes: g.freezes, Audit: g.audit,
 		Idempotency: g.store, Flights: &g.flights, Answers: answers{g.keyring}, Owned: g.owned, Recorder: recorder{log: g.log, config: file.Hash}, Alerts: g.bell, Config: file.Hash,
 		PermitReader: g.permitReader, Permits: g.store, Receipts: g.receipts,
 		Upstream: g.upstream, Now: g.options.Now, Steady: g.options.Steady,
@@ -149,7 +149,7 @@ func (v *visits) Revoke(ctx context.Context, siteName string, origin site.Origin
 func (v *visits) KeySet() []byte { return v.gate.keys.JWKS() }
 
 func (g *Gate) ingressConfig(f *config.File) (ingress.Config, error) {
-	c := ingress.Config{Public: f.Listen.Public, HTTP: f.Listen.HTTP, Log: g.log, Now: g.options.Now, Ready: g.ready}
+	c := ingress.Config{Public: f.Listen.Public, HTTP: f.Listen.HTTP, Log: g.log, Now: g.options.Now, Ready: g.ready, Degraded: g.degraded}
 	if b := f.Listen.Behind; b != nil {
 		c.Behind = ingress.Behind{From: b.From, Header: b.ClientIP}
 	}

@@ -151,8 +151,8 @@ func public(ip netip.Addr) bool {
 	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !ip.IsLoopback() && !ip.IsLinkLocalUnicast()
 }
 
-func (l *linker) loosen(v *value, what string) {
-	l.file.Loosened = append(l.file.Loosened, Loosening{Where: v.path, Line: v.line, What: what})
+func (b *builder) loosen(v *value, what string) {
+	b.file.Loosened = append(b.file.Loosened, Loosening{Where: v.path, Line: v.line, What: what})
 }
 
 func (l *linker) observe(lists ...*value) {

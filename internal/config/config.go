@@ -48,6 +48,8 @@ type File struct {
 	Listen Listen
 	// Store is the SQLite database.
 	Store string
+	// SharedState is the Redis of several nodes; nil: this node counts for itself.
+	SharedState *SharedState
 	// Data is the folder for what grows. Audit and Certificates lie in it.
 	Data         string
 	Audit        string

@@ -21,8 +21,7 @@ func fileKeys() *key {
 			doc:         "The database: `sqlite:` and a path. Site keys, signing keys, freezes and idempotency records are kept there."},
 		{name: "data", kind: kindText, def: "the folder of `store`", want: "a folder such as ./data", example: "./data",
 			doc: "The folder for what grows: the audit log and ACME certificates."},
-		{name: "shared_state", kind: kindText, def: "memory", enum: []string{"memory"}, example: "memory", want: "memory", laterValues: map[string]string{"redis://": "write memory, or remove the key: one node keeps its limits itself", "rediss://": "write memory, or remove the key: one node keeps its limits itself"},
-			doc: "Where limits and caches are kept. `memory` is one node's own."},
+		sharedKey(),
 		{name: "providers", kind: kindText, def: "`./providers`, if there is such a folder", want: "a folder such as ./providers", example: "./providers",
 			doc: "The folder of imported providers, each a folder with `pack.json` and `contract.json`; `sallyport providers import` makes them."},
 		{name: "secrets", kind: kindObject, doc: "Where secrets come from, apart from `env:` and `file:`.", keys: []*key{

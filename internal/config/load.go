@@ -138,6 +138,7 @@ func (b *builder) build(root *value) {
 	}
 	b.listen(root.at("listen"))
 	b.stores(root)
+	b.file.SharedState = b.shared(root.at("shared_state"))
 	b.sites(root.at("sites"))
 	b.certificateNames(root.at("listen", "tls"))
 }

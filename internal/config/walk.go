@@ -15,7 +15,9 @@ func (c *collector) walk(v *value, k *key) {
 		return
 	}
 	if k.or != nil && !k.accepts(v) && k.or.accepts(v) {
-		if !slices.Contains(k.or.enum, v.text) {
+		if k.or.parsed {
+			c.walkText(v, k.or)
+		} else if !slices.Contains(k.or.enum, v.text) {
 			c.fault(v, "found "+v.shown(), "write "+k.noun())
 		}
 		return

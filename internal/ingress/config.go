@@ -25,6 +25,9 @@ type Config struct {
 	// Ready adds a condition to /readyz: an error makes it red. It must be quick. The
 	// text of the error goes to the log only.
 	Ready func(ctx context.Context) error
+	// Degraded names what the gate does without for the moment, for the body of /readyz; it
+	// stays green. Nil: nothing. It must be quick.
+	Degraded func() []string
 }
 
 // TLS says where certificates come from. The zero value serves nothing: Open refuses it.

@@ -212,7 +212,13 @@ func (x *exchange) ready() *problem.Error {
 			return problem.Wrap(err, code, "the gate is not ready")
 		}
 	}
-	x.json(http.StatusOK, map[string]string{"status": "ready"})
+	answer := map[string]any{"status": "ready"}
+	if x.s.config.Degraded != nil {
+		if without := x.s.config.Degraded(); len(without) > 0 {
+			answer["degraded"] = without
+		}
+	}
+	x.json(http.StatusOK, answer)
 	return nil
 }
 
