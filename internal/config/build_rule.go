@@ -62,16 +62,13 @@ func (r *ruler) free(v *value) {
 func (r *ruler) fixed(v *value) {
 	for _, e := range v.entries {
 		at := keyPlace(v, e)
-		path, schema, ok := r.parameter(at, e.key, "fixed")
-		if !ok {
-			continue
-		}
-		if e.value.form == broken {
+		path, _, ok := r.parameter(at, e.key, "fixed")
+		if !ok || e.value.form == broken {
 			continue
 		}
 		value := e.value.plain()
 		r.fits(at, path, value)
-		r.onOrigins(at, schema, value)
+		r.onOrigins(at, path, value)
 		r.rule.Fixed = append(r.rule.Fixed, site.Fixed{Path: path, Value: value})
 	}
 }
@@ -94,7 +91,7 @@ func (r *ruler) oneOf(v *value) {
 			}
 			value := item.plain()
 			r.fits(item, path, value)
-			r.onOrigins(item, schema, value)
+			r.onOrigins(item, path, value)
 			choice.Values = append(choice.Values, value)
 		}
 		r.rule.OneOf = append(r.rule.OneOf, choice)
@@ -242,29 +239,25 @@ func firstElements(path contract.Path) contract.Path {
 	return out
 }
 
-// onOrigins: an address that the provider sends the visitor to lies on the site's own pages.
-func (r *ruler) onOrigins(at *value, schema *contract.Schema, value any) {
-	if schema == nil {
-		return
-	}
+// onOrigins: an address that the provider sends the visitor or a call to lies on the site's
+// own pages, wherever in the value it stands.
+func (r *ruler) onOrigins(at *value, path contract.Path, value any) {
 	switch v := value.(type) {
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			r.onOrigins(at, schema.Properties[name], v[name])
+			r.onOrigins(at, path.Child(name), v[name])
 		}
 	case []any:
-		for _, item := range v {
-			r.onOrigins(at, schema.Items, item)
+		for i, item := range v {
+			r.onOrigins(at, path.At(i), item)
 		}
+	case string:
+		schema, err := r.op.Lookup(path)
+		if err != nil || !schema.URL || r.site.Holds(v, r.conn.Mode != provider.Live) {
+			return // what the contract does not have is named by fits
+		}
+		r.fault(at, "the provider would send the visitor, or a call, to an address that is not on the site's origins", "write an address below one of the site's origins")
 	}
-	s, ok := value.(string)
-	if !schema.URL || !ok {
-		return
-	}
-	if r.site.Holds(s, r.conn.Mode != provider.Live) {
-		return
-	}
-	r.fault(at, "the provider would send the visitor to an address that is not on the site's origins", "write an address below one of the site's origins")
 }
 
 func (r *ruler) returns(v *value) {

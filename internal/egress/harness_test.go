@@ -70,6 +70,11 @@ func (w *world) build(conns ...*site.Connection) {
 		c.Site = "shop"
 		shop.Connections[c.Name] = c
 	}
+	w.buildSite(shop)
+}
+
+func (w *world) buildSite(shop *site.Site) {
+	w.t.Helper()
 	gate, err := egress.New([]*site.Site{shop}, catalog, w.deps)
 	if err != nil {
 		w.t.Fatal(err)

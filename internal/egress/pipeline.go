@@ -63,6 +63,7 @@ func pipeline() []step {
 		{name: "freeze", run: checkFreeze},
 		{name: "caller", run: identify},
 		{name: "operation", run: findOperation},
+		{name: "account", run: checkAccount},
 		{name: "vouching", run: vouch},
 		{name: "limits", check: CheckLimits, run: takeLimits},
 		{name: "parse", check: CheckRequest, run: parse},

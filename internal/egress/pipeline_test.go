@@ -336,8 +336,8 @@ func TestCallerHangsUp(t *testing.T) {
 func TestNothingOfTheCallerTravels(t *testing.T) {
 	w := open(t, payments(t))
 	for _, c := range []*egress.Call{
-		browser("payments", "POST", intents, `{"amount":1900}`, "Cookie", "a=b", "X-Forwarded-For", "192.0.2.1", "Stripe-Account", "acct_1", "Stripe-Version", "2000-01-01", "User-Agent", "x", "Referer", "https://shop.example/cart?mail=a"),
-		w.backend("payments", "POST", intents, `{"amount":1900,"currency":"eur"}`, "Cookie", "a=b", "Stripe-Account", "acct_1", "Stripe-Version", "2000-01-01"),
+		browser("payments", "POST", intents, `{"amount":1900}`, "Cookie", "a=b", "X-Forwarded-For", "192.0.2.1", "Stripe-Version", "2000-01-01", "User-Agent", "x", "Referer", "https://shop.example/cart?mail=a"),
+		w.backend("payments", "POST", intents, `{"amount":1900,"currency":"eur"}`, "Cookie", "a=b", "Stripe-Version", "2000-01-01"),
 	} {
 		passed(t, w.Call(t.Context(), c))
 		h := w.upstream.last().Header
@@ -349,6 +349,19 @@ func TestNothingOfTheCallerTravels(t *testing.T) {
 		if got := strings.Join(names, " "); got != "Content-Type Idempotency-Key Stripe-Version" || h.Get("Stripe-Version") != "2026-08-26.dahlia" {
 			t.Errorf("headers to the provider: %v", h)
 		}
+	}
+}
+
+// TestNobodySelectsTheAccount: a header that would choose another account is refused from
+// everybody; leaving it out would make the call for the wrong one.
+func TestNobodySelectsTheAccount(t *testing.T) {
+	w := open(t, payments(t))
+	for _, header := range []string{"Stripe-Account", "Stripe-Context"} {
+		refused(t, w.Call(t.Context(), browser("payments", "POST", intents, `{"amount":1900}`, header, "acct_1")), problem.ParameterRefused)
+		refused(t, w.Call(t.Context(), w.backend("payments", "POST", intents, `{"amount":1900,"currency":"eur"}`, header, "acct_1")), problem.ParameterRefused)
+	}
+	if w.upstream.count() != 0 || len(w.audit.refusals) != 4 {
+		t.Errorf("%d sent, %d audit entries; want 0 and 4", w.upstream.count(), len(w.audit.refusals))
 	}
 }
 

@@ -58,15 +58,18 @@ type Pack struct {
 	Errors ErrorShape `json:"errors"`
 	// RequestHeaders and ResponseHeaders, beyond those of the contract's parameters,
 	// may pass between a backend and the provider (lower case).
-	RequestHeaders  []string     `json:"request_headers,omitempty"`
-	ResponseHeaders []string     `json:"response_headers,omitempty"`
-	Webhook         *Webhook     `json:"webhook,omitempty"`
-	Surface         Surface      `json:"surface"`
-	KeyShapes       []KeyShape   `json:"key_shapes,omitempty"`
-	Caching         *Fact        `json:"caching,omitempty"`
-	Regions         []Fact       `json:"regions"`    // where data is processed; empty = not published
-	Compliance      []Compliance `json:"compliance"` // claims as published, with source and date
-	Notes           []Fact       `json:"notes,omitempty"`
+	RequestHeaders  []string `json:"request_headers,omitempty"`
+	ResponseHeaders []string `json:"response_headers,omitempty"`
+	// AccountHeaders are those by which the provider chooses another account, or who is
+	// billed. A call that carries one is refused, whoever makes it.
+	AccountHeaders []AccountHeader `json:"account_headers,omitempty"`
+	Webhook        *Webhook        `json:"webhook,omitempty"`
+	Surface        Surface         `json:"surface"`
+	KeyShapes      []KeyShape      `json:"key_shapes,omitempty"`
+	Caching        *Fact           `json:"caching,omitempty"`
+	Regions        []Fact          `json:"regions"`    // where data is processed; empty = not published
+	Compliance     []Compliance    `json:"compliance"` // claims as published, with source and date
+	Notes          []Fact          `json:"notes,omitempty"`
 	// Imported is set in packs that `sallyport providers import` made from a description of
 	// the API. No person has read the provider's pages for such a pack, so what the description
 	// does not say is not published in it: functions and docs may be missing.
@@ -74,6 +77,12 @@ type Pack struct {
 
 	contract *contract.Document
 	digest   string
+}
+
+// AccountHeader is a request header that selects an account.
+type AccountHeader struct {
+	Name   string `json:"name"` // lower case
+	Source string `json:"source"`
 }
 
 // Server is one API host of a provider.

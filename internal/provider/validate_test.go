@@ -126,6 +126,11 @@ func TestValidateFindsFaults(t *testing.T) {
 		{"repeats without end", func(p tree) { object(p["retry"])["max_attempts"] = 50 }, "is not between 1 and 5"},
 		{"short idempotency keys", func(p tree) { object(p["idempotency"])["max_length"] = 4 }, "too short for a key"},
 		{"credential header from outside", func(p tree) { p["request_headers"] = []any{"authorization"} }, "is always the gate's own"},
+		{"account header that passes", func(p tree) {
+			p["request_headers"] = []any{"stripe-account"}
+			p["account_headers"] = []any{map[string]any{"name": "stripe-account", "source": "https://docs.example"}}
+		}, "never passes"},
+		{"account header without source", func(p tree) { p["account_headers"] = []any{map[string]any{"name": "Stripe-Account"}} }, "lower case"},
 		{"header that the gate sets", func(p tree) { p["request_headers"] = []any{"stripe-version"} }, "is set by the gate"},
 		{"header with capitals", func(p tree) { p["response_headers"] = []any{"Request-Id"} }, "not a header name in lower case"},
 		{"unknown webhook scheme", func(p tree) { object(p["webhook"])["scheme"] = "trust" }, `webhook.scheme: "trust" is not known`},

@@ -264,6 +264,16 @@ func (p *Pack) checkHeaders(f *faults) {
 	}
 	check("request_headers", p.RequestHeaders)
 	check("response_headers", p.ResponseHeaders)
+	for i, h := range p.AccountHeaders {
+		at := fmt.Sprintf("account_headers[%d]", i)
+		f.text(at+".source", h.Source)
+		if h.Name != strings.ToLower(h.Name) || !headerPattern.MatchString(h.Name) {
+			f.add("%s.name: %q is not a header name in lower case", at, h.Name)
+		}
+		if slices.Contains(p.RequestHeaders, h.Name) {
+			f.add("%s.name: %q stands under request_headers too; a header that selects an account never passes", at, h.Name)
+		}
+	}
 	ours := []string{strings.ToLower(p.Version.Header), strings.ToLower(p.Idempotency.Header)}
 	for _, name := range sortedKeys(p.Auth) {
 		ours = append(ours, strings.ToLower(p.Auth[name].Name))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -111,8 +112,8 @@ func (s *Site) Allows(o Origin, previews bool) bool {
 	return false
 }
 
-// Holds reports whether an address lies on one of the site's own origins: where a provider
-// may send a visitor.
+// Holds reports whether an address lies on one of the site's own origins, or on the gate's
+// name under the site's own domain: where a provider may send a visitor or a call.
 func (s *Site) Holds(address string, previews bool) bool {
 	host := strings.Index(address, "://") + len("://")
 	if host < len("://") {
@@ -122,5 +123,11 @@ func (s *Site) Holds(address string, previews bool) bool {
 	if i := strings.IndexAny(address[host:], "/?#"); i >= 0 {
 		end = host + i
 	}
-	return !strings.ContainsAny(address, "\\ \t\r\n") && s.Allows(Origin(address[:end]), previews)
+	if strings.ContainsAny(address, "\\ \t\r\n") {
+		return false
+	}
+	if name, ok := strings.CutPrefix(address[:end], "https://"); ok && slices.Contains(s.ServedAt, name) {
+		return true
+	}
+	return s.Allows(Origin(address[:end]), previews)
 }

@@ -144,3 +144,57 @@ func FuzzParseOrigin(f *testing.F) {
 		}
 	})
 }
+
+// TestHolds: an address may be anywhere on the site's own origins, or on the gate's name under
+// the site's domain, and nowhere else, however it is written.
+func TestHolds(t *testing.T) {
+	p, err := site.ParsePreview("https://deploy-preview-*--shop.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site.Site{Origins: []site.Origin{"https://shop.example", "http://localhost:3000"}, ServedAt: []string{"api.shop.example"}, PreviewOrigins: []site.Preview{p}}
+	for address, want := range map[string]bool{
+		"https://shop.example": true,
+		"https://shop.example/thanks?session={CHECKOUT_SESSION_ID}": true,
+		"https://shop.example?x=https://evil.example":               true,
+		"https://shop.example#top":                                  true,
+		"http://localhost:3000/thanks":                              true,
+		"https://api.shop.example/hooks/sms":                        true,
+		"http://api.shop.example/hooks/sms":                         false,
+		"https://api.shop.example:8443/":                            false,
+		"https://api.shop.example.evil.example/":                    false,
+		"http://shop.example/":                                      false,
+		"https://shop.example:444/":                                 false,
+		"https://shop.example.evil.example/":                        false,
+		"https://shop.example@evil.example/":                        false,
+		"https://shop.example:x@evil.example/":                      false,
+		"https://evil.example/https://shop.example":                 false,
+		"https://evil.example#https://shop.example":                 false,
+		"https://SHOP.example/":                                     false,
+		"HTTPS://shop.example/":                                     false,
+		"//shop.example/":                                           false,
+		"/thanks":                                                   false,
+		"":                                                          false,
+		"javascript:alert(1)//https://shop.example/":                false,
+		"javascript://shop.example/%0aalert(1)":                     false,
+		"data:text/html,https://shop.example/":                      false,
+		"https:\\\\shop.example/":                                   false,
+		"https://shop.example\\@evil.example/":                      false,
+		"https://evil.example\\.shop.example/":                      false,
+		"https://shop.example /":                                    false,
+		"https://shop.exa\tmple/":                                   false,
+		"https://shop%2eexample/":                                   false,
+		"https://shop。example/":                                     false,
+		" https://shop.example/":                                    false,
+	} {
+		for _, previews := range []bool{false, true} {
+			if got := s.Holds(address, previews); got != want {
+				t.Errorf("%q, previews %v: %v, want %v", address, previews, got, want)
+			}
+		}
+	}
+	preview := "https://deploy-preview-7--shop.example/thanks"
+	if !s.Holds(preview, true) || s.Holds(preview, false) {
+		t.Error("a preview counts in mock and sandbox, and in live it does not")
+	}
+}
