@@ -167,7 +167,7 @@ func (g *Gate) openAudit(_ context.Context, file *config.File) error {
 func (g *Gate) openCallers(ctx context.Context, file *config.File) error {
 	sealer, err := g.keyring.DataKey(ctx, "")
 	if err != nil {
-		return fmt.Errorf("open what is sealed in the store %s with %s: %w", file.Store, g.rootFrom, err)
+		return fmt.Errorf("open what is sealed in the store %s with %s: %w", storeName(file), g.rootFrom, err)
 	}
 	g.keys, err = session.OpenKeys(ctx, session.KeysOptions{Store: g.store, Sealer: sealer, Now: g.options.Now, Log: g.log})
 	if err != nil {
@@ -185,6 +185,7 @@ func (g *Gate) openCallers(ctx context.Context, file *config.File) error {
 	if err != nil {
 		return err
 	}
+	g.store.Follow(func(ctx context.Context) error { g.siteKeys.Recheck(); return g.verifier.Sync(ctx) })
 	return g.openStatements()
 }
 
@@ -365,9 +366,12 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // ready is what /readyz asks beyond the listener's own state.
-func (g *Gate) ready(context.Context) error {
+func (g *Gate) ready(ctx context.Context) error {
 	if err := g.audit.Err(); err != nil {
 		return problem.Wrap(err, problem.AuditUnavailable, "the audit log takes no entries")
+	}
+	if err := g.store.Check(ctx); err != nil {
+		return problem.Wrap(err, problem.StoreUnavailable, "the store cannot be used")
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func needsRestart(old, now *config.File) string {
 		return "listen"
 	case !reflect.DeepEqual(old.Listen.Behind, now.Listen.Behind):
 		return "listen.behind"
-	case old.Store != now.Store:
+	case old.Store != now.Store || !reflect.DeepEqual(old.Postgres, now.Postgres):
 		return "store"
 	case !reflect.DeepEqual(old.SharedState, now.SharedState):
 		return "shared_state"

@@ -56,7 +56,26 @@ func (g *Gate) rootKey(ctx context.Context, f *config.File) (secret.Value, error
 	if _, err := os.Stat(f.Keystore); !errors.Is(err, fs.ErrNotExist) {
 		return secret.Value{}, fmt.Errorf("open keystore %s: its key is not given; set SALLYPORT_KEYSTORE_KEY_FILE, or move the keystore away to start without one", f.Keystore)
 	}
+	if err := g.neverSealed(ctx, f); err != nil {
+		return secret.Value{}, err
+	}
 	return makeRoot(path)
+}
+
+// neverSealed refuses to make a root key for a store that was sealed with another one:
+// that of another node, or one that was lost.
+func (g *Gate) neverSealed(ctx context.Context, f *config.File) error {
+	if g.store == nil {
+		return nil
+	}
+	_, err := g.store.FindDataKey(ctx, "")
+	switch {
+	case errors.Is(err, seal.ErrNoKey):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("there is no root key in %s: %w", f.Data, seal.ErrOpen)
 }
 
 func readRoot(path string) ([]byte, error) {
@@ -97,6 +116,12 @@ func makeRoot(path string) (secret.Value, error) {
 }
 
 func (g *Gate) openStore(ctx context.Context, f *config.File) error {
+	store, err := OpenStore(ctx, f, StoreOptions{Serve: true, Now: g.options.Now, Log: g.log, Secrets: g.secrets})
+	if err != nil {
+		return err
+	}
+	g.store = store
+	g.onClose(g.store.Close)
 	root, err := g.rootKey(ctx, f)
 	if err != nil {
 		return err
@@ -105,11 +130,6 @@ func (g *Gate) openStore(ctx context.Context, f *config.File) error {
 	if err != nil {
 		return err
 	}
-	g.store, err = OpenStore(ctx, f, StoreOptions{Serve: true, Now: g.options.Now, Log: g.log})
-	if err != nil {
-		return err
-	}
-	g.onClose(g.store.Close)
 	g.keyring = seal.NewKeyring(sealer, g.store)
 	g.hashKeys = &hashKeys{root: root, known: map[string]secret.Value{}}
 	g.owned = egress.NewOwnedMemory(g.store, g.hashKeys.owned, g.options.Steady)

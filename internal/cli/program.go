@@ -221,7 +221,7 @@ func (p *Program) places() (file *config.File, whole bool, err error) {
 	if len(uncertain) > 0 || file == nil {
 		return nil, false, faults
 	}
-	if _, err := os.Stat(file.Store); err != nil {
+	if _, err := os.Stat(file.Store); err != nil && file.Postgres == nil {
 		return nil, false, faults // no gate has run with these places
 	}
 	fmt.Fprintf(p.Err, "note: %s in %s, so only the places of store and data were read from it\n", counted(len(faults), "fault"), p.config)

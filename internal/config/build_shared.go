@@ -60,7 +60,7 @@ func (b *builder) shared(v *value) *SharedState {
 		return nil
 	}
 	if password := v.at("password"); v.form == mapping && password.present() {
-		s.Password = b.passwordRef(password)
+		s.Password = b.passwordRef(password, "env:REDIS_PASSWORD", "keystore:redis")
 	}
 	if ca := v.at("ca"); v.form == mapping && ca.str() != "" {
 		s.CA = b.pemRoots(ca, b.resolve(ca.str()))
@@ -127,10 +127,11 @@ func loopbackHost(host string) bool {
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
-// passwordRef reads a reference to a secret of the operator's own, outside sites.
-func (b *builder) passwordRef(v *value) secret.Ref {
+// passwordRef reads a reference to a secret of the operator's own, outside sites; variable
+// and stored are examples of one.
+func (b *builder) passwordRef(v *value, variable, stored string) secret.Ref {
 	ref, err := secret.ParseRef(v.text)
-	const hint = "write env:REDIS_PASSWORD, file:/path or keystore:redis"
+	hint := "write " + variable + ", file:/path or " + stored
 	switch {
 	case v.form != text:
 	case err != nil:
@@ -141,7 +142,7 @@ func (b *builder) passwordRef(v *value) secret.Ref {
 	case ref.Scheme == "env" && env.CheckName(ref.Name) != nil:
 		b.fault(v, v.shown()+" does not name an environment variable", "write env:NAME with letters, digits and underscores")
 	case ref.Scheme == "keystore" && keystore.CheckName(ref.Name) != nil:
-		b.fault(v, v.shown()+" is not a name in the keystore", "write keystore:redis")
+		b.fault(v, v.shown()+" is not a name in the keystore", "write "+stored)
 	case ref.Scheme == "file":
 		ref.Name = b.resolve(ref.Name)
 		if b.private(v, ref.Name) {

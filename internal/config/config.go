@@ -46,8 +46,10 @@ type File struct {
 	Hash string // SHA-256 of the bytes read, in hex; it names this configuration in logs and audit
 
 	Listen Listen
-	// Store is the SQLite database.
+	// Store is the SQLite database; empty where the store is Postgres.
 	Store string
+	// Postgres is the database that several nodes share; nil: Store is it.
+	Postgres *Postgres
 	// SharedState is the Redis of several nodes; nil: this node counts for itself.
 	SharedState *SharedState
 	// Data is the folder for what grows. Audit and Certificates lie in it.

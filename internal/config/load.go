@@ -152,12 +152,7 @@ func (b *builder) resolve(path string) string {
 }
 
 func (b *builder) stores(root *value) {
-	store := root.at("store")
-	name := storeName(root)
-	if strings.ContainsAny(name, "?#") || strings.HasPrefix(name, "//") || strings.HasPrefix(name, ":") {
-		b.fault(store, "found "+store.shown(), `write a plain path after sqlite:, such as "sqlite:./data/sallyport.db"`)
-	}
-	b.file.Store = b.resolve(name)
+	b.store(root)
 	b.file.Data = b.dataFolder(root)
 	b.file.Audit = filepath.Join(b.file.Data, "audit")
 	b.file.Certificates = filepath.Join(b.file.Data, "certificates")
@@ -167,20 +162,12 @@ func (b *builder) stores(root *value) {
 	}
 }
 
-// storeName is the path of the database.
-func storeName(root *value) string {
-	if name, ok := strings.CutPrefix(root.at("store").str(), "sqlite:"); ok {
-		return name
-	}
-	return "./data/sallyport.db"
-}
-
 // dataFolder is the folder for what grows.
 func (b *builder) dataFolder(root *value) string {
 	if data := root.at("data").str(); data != "" {
 		return b.resolve(data)
 	}
-	return filepath.Dir(b.resolve(storeName(root)))
+	return filepath.Dir(b.resolve(storeName(root))) // ./data, where the store is no file
 }
 
 // take claims a host or port for one part of the file.

@@ -17,10 +17,11 @@ func (s *SiteKeys) PermitKey(ctx context.Context, key ed25519.PublicKey) (Stored
 	}
 	now, id := s.o.Now(), [32]byte(key)
 	if known, ok := s.permits.GetIfPresent(id); ok {
-		if age := now.Sub(known.checked); age >= 0 && age < recheckAfter {
+		if s.trusted(known, now) {
 			return known.key, nil
 		}
 	}
+	asks := s.asks.Load()
 	found, err := s.o.Store.FindPermitKey(ctx, key)
 	switch {
 	case errors.Is(err, ErrKeyNotFound):
@@ -34,13 +35,13 @@ func (s *SiteKeys) PermitKey(ctx context.Context, key ed25519.PublicKey) (Stored
 		s.permits.Invalidate(id)
 		return StoredKey{}, fmt.Errorf("find permit key: %w", ErrKeyNotFound)
 	}
-	s.keep(id, found)
+	s.keep(id, found, asks)
 	s.touch(found.ID, now)
 	return found, nil
 }
 
-func (s *SiteKeys) keep(id [32]byte, key StoredKey) {
-	s.permits.Set(id, &found{key: key, checked: s.o.Now()})
+func (s *SiteKeys) keep(id [32]byte, key StoredKey, asks int64) {
+	s.permits.Set(id, &found{key: key, checked: s.o.Now(), asks: asks})
 }
 
 // PermitSigner is the private key that the holder of a printed site key signs permits and

@@ -65,8 +65,10 @@ func (r *revoked) purge(now time.Time) {
 	r.count.Store(int64(len(r.until)))
 }
 
-// sync takes over revocations that other processes stored.
-func (v *Verifier) sync(ctx context.Context) error {
+// Sync takes over the revocations that other processes stored before it is called.
+func (v *Verifier) Sync(ctx context.Context) error {
+	v.syncing.Lock()
+	defer v.syncing.Unlock()
 	list, err := v.o.Store.ListRevocations(ctx, v.revoked.seq, v.o.Now())
 	if err != nil {
 		return fmt.Errorf("list revocations: %w", err)
@@ -94,7 +96,7 @@ func (v *Verifier) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-poll.C:
-			err = v.sync(ctx)
+			err = v.Sync(ctx)
 		case <-purge.C:
 			v.revoked.purge(v.o.Now())
 			_, err = v.o.Store.PurgeRevocations(ctx, v.o.Now())

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -85,6 +86,9 @@ type SiteKeys struct {
 	cache   *otter.Cache[[32]byte, *found] // by the SHA-256 of what was presented
 	permits *otter.Cache[[32]byte, *found] // by permit key
 
+	// asks counts Recheck: what was found before the last one is asked for again.
+	asks atomic.Int64
+
 	mu   sync.Mutex
 	used map[string]time.Time // key id → last use not yet stored; ids of real keys only
 }
@@ -92,7 +96,18 @@ type SiteKeys struct {
 type found struct {
 	key     StoredKey
 	checked time.Time
+	asks    int64
 }
+
+// trusted says whether what was found needs no look at the store.
+func (s *SiteKeys) trusted(f *found, now time.Time) bool {
+	age := now.Sub(f.checked)
+	return age >= 0 && age < recheckAfter && f.asks == s.asks.Load()
+}
+
+// Recheck makes the next use of every key ask the store: a revocation that was stored before
+// holds when it returns.
+func (s *SiteKeys) Recheck() { s.asks.Add(1) }
 
 // NewSiteKeys checks the options.
 func NewSiteKeys(o SiteKeysOptions) (*SiteKeys, error) {
@@ -211,10 +226,11 @@ func (s *SiteKeys) lookup(ctx context.Context, v string, short [32]byte, known *
 		}
 	}
 	if known != nil {
-		if age := now.Sub(known.checked); age >= 0 && age < recheckAfter {
+		if s.trusted(known, now) {
 			return &known.key, nil
 		}
 	}
+	asks := s.asks.Load()
 	hash, err := authHash(v)
 	if err != nil {
 		return nil, err
@@ -234,7 +250,7 @@ func (s *SiteKeys) lookup(ctx context.Context, v string, short [32]byte, known *
 		s.cache.Invalidate(short)
 		return nil, nil
 	}
-	fresh := &found{key: key, checked: now}
+	fresh := &found{key: key, checked: now, asks: asks}
 	s.cache.Set(short, fresh)
 	return &fresh.key, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -34,6 +35,7 @@ type Verifier struct {
 	o       VerifierOptions
 	cache   *otter.Cache[[sha256.Size]byte, *verified]
 	revoked revoked
+	syncing sync.Mutex // one Sync at a time
 }
 
 type verified struct {
@@ -57,7 +59,7 @@ func OpenVerifier(ctx context.Context, o VerifierOptions) (*Verifier, error) {
 		return nil, fmt.Errorf("open session verifier: %w", err)
 	}
 	v := &Verifier{o: o, cache: cache}
-	if err := v.sync(ctx); err != nil {
+	if err := v.Sync(ctx); err != nil {
 		return nil, fmt.Errorf("open session verifier: %w", err)
 	}
 	return v, nil

@@ -38,8 +38,10 @@ type Options struct {
 	Database string
 	User     string
 	Password secret.Value // empty: the server asks for none (unix socket, client certificate)
-	// TLS is required for a Host that is not this machine.
-	TLS *tls.Config
+	// TLS is required for a Host that is not this machine, unless Private says that the
+	// network between is the operator's alone.
+	TLS     *tls.Config
+	Private bool
 	// Dial opens every connection: network is tcp (host:port) or unix (a path).
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
@@ -99,7 +101,7 @@ func (o *Options) check() error {
 		return errors.New("a host or the folder of a socket is required, not both")
 	case o.Database == "" || o.User == "" || o.Dial == nil:
 		return errors.New("database, user and a way to dial are required")
-	case o.TLS == nil && o.Socket == "" && !local(o.Host):
+	case o.TLS == nil && !o.Private && o.Socket == "" && !local(o.Host):
 		return fmt.Errorf("%s is another machine, and the connection to it would not be encrypted", o.Host)
 	}
 	if o.Port == 0 {

@@ -135,6 +135,10 @@ func (s *Store) close() error {
 	return nil
 }
 
+// Follow does nothing: one process serves from a file, and what tools change in it is
+// looked for.
+func (s *Store) Follow(func(ctx context.Context) error) {}
+
 // Check reports whether the store can be read; for readiness.
 func (s *Store) Check(ctx context.Context) error {
 	var one int
