@@ -12,6 +12,9 @@ func (p *Program) guide() *tape.Guide {
 		for id := range p.nodes {
 			p.addRule(g, ID(id))
 		}
+		for id := range p.nodes {
+			p.addChoice(g, ID(id))
+		}
 		p.guided = g
 	})
 	return p.guided
@@ -30,6 +33,9 @@ func (p *Program) addRule(g *tape.Guide, id ID) {
 	if n.flags&composed != 0 {
 		return
 	}
+	if n.enum != 0 {
+		p.addValues(g, r, n)
+	}
 	if a := &p.arrs[n.arr]; n.types&Array != 0 && p.readable(n) && a.hasItems && *a == (arrRule{items: a.items, hasItems: true, max: noLimit, minContains: 1, maxContains: noLimit}) {
 		r.Items = ruleOf(a.items)
 		r.Set(tape.Array, false, tape.Enter)
@@ -37,6 +43,62 @@ func (p *Program) addRule(g *tape.Guide, id ID) {
 	if n.types&Object != 0 && p.readable(n) && p.addObject(g, r, &p.objs[n.obj]) {
 		r.Set(tape.Object, false, tape.Enter)
 	}
+}
+
+// addChoice looks at alternatives of which a container can fit only one: it is entered as
+// that one, if the others say nothing about what is sensitive in it.
+func (p *Program) addChoice(g *tape.Guide, id ID) {
+	n := &p.nodes[id]
+	if n.combs != 1 || n.flags&(unevaluated|scoped) != 0 || n.enum|n.obj|n.arr != 0 {
+		return
+	}
+	c := &p.combs[n.comb]
+	if c.op != opAny && c.op != opOne {
+		return
+	}
+	a, r := &p.alts[c.a], &g.Rules[ruleOf(id)]
+	branches := p.branches[a.branches : a.branches+a.n]
+	for _, kind := range []tape.Kind{tape.Array, tape.Object} {
+		only, ok := p.onlyBranch(branches, kindTypes[kind])
+		if from := &g.Rules[ruleOf(only)]; ok && n.types&kindTypes[kind] != 0 && from.Act(kind) == tape.Enter && p.readable(&p.nodes[only]) {
+			r.Set(kind, false, tape.Enter)
+			if kind == tape.Array {
+				r.Items = from.Items
+			} else {
+				r.TakeNames(from)
+			}
+		}
+	}
+}
+
+// onlyBranch is the one branch that values of a type can fit.
+func (p *Program) onlyBranch(branches []branch, kind Types) (id ID, ok bool) {
+	for _, b := range branches {
+		switch {
+		case b.types&kind == 0 && p.nodes[b.id].flags&reaches == 0:
+		case b.types&kind == 0 || ok:
+			return 0, false
+		default:
+			id, ok = b.id, true
+		}
+	}
+	return id, ok
+}
+
+// addValues tells the strings of an enum. A length that is bounded beside it is left for
+// later, unless all of them keep to it.
+func (p *Program) addValues(g *tape.Guide, r *tape.Rule, n *node) {
+	e, s := &p.enums[n.enum], &p.strs[n.str]
+	if n.types&String == 0 || e.strCount == 0 || s.min > 0 || s.pattern != 0 {
+		return
+	}
+	names := make([][]byte, e.strCount)
+	for k, at := range p.texts[e.strs : e.strs+e.strCount] {
+		if names[k] = p.str(at); n.str != 0 && uint32(len(names[k])) > s.max {
+			return
+		}
+	}
+	r.Values = g.AddNames(r, names, make([]tape.Member, len(names)))
 }
 
 // readable reports whether the values in a container can be judged as they are read.
@@ -79,7 +141,7 @@ func (p *Program) addObject(g *tape.Guide, r *tape.Rule, o *objRule) bool {
 			members[k].Required = 1
 		}
 	}
-	return g.AddObject(r, names, members)
+	return g.AddNames(r, names, members)
 }
 
 // Read reads an answer's text into a tape and checks it against a schema in the mode

@@ -56,7 +56,10 @@ func TestReadAgrees(t *testing.T) {
 		"state":{"enum":["open","closed",null]},"maybe":{"type":"string","nullable":true},"secret":{"type":"string","x-mark":true},
 		"list":{"type":"array","items":{"type":"integer"}},"few":{"type":"array","items":{},"maxItems":1},"open":{},"sealed":{"type":"object","additionalProperties":false},
 		"map":{"type":"object","additionalProperties":{"type":"string","maxLength":2}},"either":{"anyOf":[{"type":"string"},{"type":"object","properties":{"id":{"type":"string"}}}]},
-		"inner":{"$ref":"#"},"a_name_of_more_than_thirty_two_bytes_a":{"type":"integer"},"a_name_of_more_than_thirty_two_bytes_b":{"type":"string"},"exactly_sixteen_":{"type":"integer"}}}`
+		"inner":{"$ref":"#"},"a_name_of_more_than_thirty_two_bytes_a":{"type":"integer"},"a_name_of_more_than_thirty_two_bytes_b":{"type":"string"},"exactly_sixteen_":{"type":"integer"},
+		"mixed":{"maxLength":3,"properties":{"longer":{"type":"integer"}}},"bounded":{"type":"string","maxLength":5,"enum":["open","closed"]},"one":{"type":"string","maxLength":6,"enum":["open","closed"]},
+		"choice":{"nullable":true,"anyOf":[{"type":"string","maxLength":3},{"type":"array","items":{"type":"integer"}},{"type":"object","required":["id"],"properties":{"id":{"enum":["a"]},"k":{"type":"string","x-mark":true}}}]},
+		"marked":{"oneOf":[{"type":"string","x-mark":true},{"type":"object","properties":{"id":{"type":"string"}}}]},"two":{"oneOf":[{"type":"object","properties":{"id":{"type":"string"}}},{"type":"object","properties":{"k":{"type":"string","x-mark":true}}}]}}}`
 	p, id := compileText(t, doc, Config{Dialect: OpenAPI30, Marks: func(t *tape.Tape, i int) (Mark, error) {
 		if _, ok := t.Find(i, "x-mark"); ok {
 			return Secret, nil
@@ -69,6 +72,9 @@ func TestReadAgrees(t *testing.T) {
 		`"list":[]`, `"list":[1,2]`, `"list":[1,"2"]`, `"list":{}`, `"few":[1]`, `"few":[1,2]`, `"open":{"a":{"b":[1]}}`, `"sealed":{}`, `"sealed":{"a":1}`, `"map":{}`, `"map":{"a":"b","id":"cc"}`, `"map":{"a":"bbb"}`, `"map":{"a":"b","a":"b"}`,
 		`"map":{"a":"b","c":1}`, `"either":"x"`, `"either":{"id":"x","more":1}`, `"either":{"id":1}`, `"either":5`, `"inner":{"id":"a","gone":1,"inner":{"id":"a"}}`, `"inner":{"id":"a","gone":1,"inner":{"id":"a","gone":2,"list":[3],"x":{"y":1}}}`,
 		`"a_name_of_more_than_thirty_two_bytes_a":5`, `"a_name_of_more_than_thirty_two_bytes_b":5`, `"a_name_of_more_than_thirty_two_bytes_c":5`, `"exactly_sixteen_":1`, `"exactly_sixteen_":"1"`,
+		`"mixed":"longer"`, `"mixed":{"longer":1}`, `"bounded":"open"`, `"bounded":"closed"`, `"one":"closed"`, `"one":"\u006fpen"`, `"one":""`, `"one":null`,
+		`"choice":"abc"`, `"choice":"abcd"`, `"choice":null`, `"choice":[1]`, `"choice":["1"]`, `"choice":{"id":"a","k":"s","x":{}}`, `"choice":{"id":"b"}`, `"choice":{}`, `"choice":5`,
+		`"marked":{"id":"a","x":1}`, `"marked":"a"`, `"two":{"id":"a"}`, `"two":{"k":"a","x":1}`, `"two":{"id":1}`,
 		`"unknown":{"id":[1,{"a":2}]},"other":1`, `"unknown":1,"unknown":2`, `"yes":true,"yes":true`, `"": 1`, `"x":{"id":1,"id":2}`, `"gone":1`,
 	} {
 		for _, text := range []string{`{"id":"a","gone":0,` + member + `}`, `{"gone":0,` + member + `,"id":"a"}`, `{` + member + `}`, `{"inner":{` + member + `},"gone":null,"id":""}`, `[{` + member + `}]`} {

@@ -32,13 +32,15 @@ type Rule struct {
 	Mark  uint32 // told with every value, if it is not 0
 	Items uint32 // rule of the elements of an array that is entered
 
-	// Of an object that is entered.
+	// Of an object that is entered, or of a string with Values.
 	Other    uint32 // rule of members that are not listed; Stray
 	Required uint32 // how many members must be there
 	Members  uint32 // first of Guide.Members
 	Count    uint32 // of them, below 65,536
 	Slots    uint32 // first of Guide.Slots
 	SlotN    uint32 // a power of two, larger than Count; 0 without members
+	Shift    uint32 // which bits of a name's hash say the slot
+	Values   bool   // the names are strings that fit; no object is entered
 }
 
 // Stray as Rule.Other: a member that is not listed is told as a stray.
@@ -52,6 +54,15 @@ func (r *Rule) Set(k Kind, whole bool, a Act) {
 	r.Acts = r.Acts&^(3<<(2*k)) | uint32(a)<<(2*k)
 }
 
+// Act says what becomes of values of a kind that is no number.
+func (r *Rule) Act(k Kind) Act { return Act(r.Acts>>(2*k)) & 3 }
+
+// TakeNames makes r list what another rule of the same guide lists.
+func (r *Rule) TakeNames(from *Rule) {
+	r.Other, r.Required, r.Members, r.Count = from.Other, from.Required, from.Members, from.Count
+	r.Slots, r.SlotN, r.Shift = from.Slots, from.SlotN, from.Shift
+}
+
 // Member is a name that an object lists.
 type Member struct {
 	head     [4]uint64 // the name's first 32 bytes, filled up with zeros
@@ -61,9 +72,9 @@ type Member struct {
 	Required uint32 // 0 or 1
 }
 
-// AddObject adds an object's names to the guide and tells the rule of it where they are.
-// ok is false where they are too many.
-func (g *Guide) AddObject(r *Rule, names [][]byte, members []Member) (ok bool) {
+// AddNames adds an object's names to the guide, or with Rule.Values strings, and tells the rule
+// where they are. ok is false where they are too many.
+func (g *Guide) AddNames(r *Rule, names [][]byte, members []Member) (ok bool) {
 	if len(names) >= 1<<16-1 {
 		return false
 	}
@@ -71,13 +82,9 @@ func (g *Guide) AddObject(r *Rule, names [][]byte, members []Member) (ok bool) {
 	if len(names) == 0 {
 		return true
 	}
-	size := 4
-	for size < 3*len(names) {
-		size *= 2
-	}
-	r.Slots, r.SlotN = uint32(len(g.Slots)), uint32(size)
-	g.Slots = append(g.Slots, make([]uint16, size)...)
-	slots := g.Slots[r.Slots:]
+	slots, shift := layOut(names)
+	r.Slots, r.SlotN, r.Shift = uint32(len(g.Slots)), uint32(len(slots)), shift
+	g.Slots = append(g.Slots, slots...)
 	for k, name := range names {
 		m := members[k]
 		m.head, m.size, m.rest = heads(name), uint32(len(name)), uint32(len(g.Text))
@@ -86,13 +93,53 @@ func (g *Guide) AddObject(r *Rule, names [][]byte, members []Member) (ok bool) {
 		}
 		r.Required += m.Required
 		g.Members = append(g.Members, m)
-		at := int(Hash(name)) & (size - 1)
+	}
+	return true
+}
+
+// layOut finds a table and bits of the hash that give every name a slot of its own, so that
+// to look one up needs no guess how long that will take; where there is none, names that
+// meet stand one after the other.
+func layOut(names [][]byte) (slots []uint16, shift uint32) {
+	size := 4
+	for size < 2*len(names) {
+		size *= 2
+	}
+	for try := size; try <= 8*size; try *= 2 {
+		for shift = range 48 {
+			if slots, alone := slotsFor(names, try, shift); alone {
+				return slots, shift
+			}
+		}
+	}
+	slots, _ = slotsFor(names, 2*size, 0)
+	return slots, 0
+}
+
+func slotsFor(names [][]byte, size int, shift uint32) (slots []uint16, alone bool) {
+	slots, alone = make([]uint16, size), true
+	for k, name := range names {
+		at := int(longHash(name)>>shift) & (size - 1)
 		for slots[at] != 0 {
-			at = (at + 1) & (size - 1)
+			at, alone = (at+1)&(size-1), false
 		}
 		slots[at] = uint16(k + 1)
 	}
-	return true
+	return slots, alone
+}
+
+// one reports whether a string is one of those that a rule lists.
+func (g *Guide) one(r *Rule, text []byte) bool {
+	w := heads(text)
+	for at := longHash(text) >> (r.Shift & 63); ; at++ {
+		k := uint32(g.Slots[r.Slots+uint32(at)&(r.SlotN-1)])
+		if k == 0 {
+			return false
+		}
+		if m := &g.Members[r.Members+k-1]; m.head == w && int(m.size) == len(text) && (len(text) <= 32 || string(g.Text[m.rest:int(m.rest)+len(text)-32]) == string(text[32:])) {
+			return true
+		}
+	}
 }
 
 // Visit is a node with what is to be done there: a rule, or a mark.
@@ -112,11 +159,3 @@ func (f *Finds) clear() {
 
 // unguided is the guide of a reading without one.
 var unguided = &Guide{Rules: make([]Rule, 1)}
-
-// frame is what is kept of a container while one inside it is open.
-type frame struct {
-	rule     uint32
-	required uint32 // members met that are required
-	unlisted uint32
-	met      uint32 // where its bits begin in Tape.met
-}

@@ -9,19 +9,24 @@ import (
 const (
 	hashStart = 0x9e3779b97f4a7c15
 	hashWord  = 0xa0761d6478bd642f
+	hashThird = 0xe7037ed1a0b428db
+	hashLast  = 0x8ebc6af09c88c6e3
 )
 
 // Hash is the function of names in nodes: thirty-two bytes at once, the last piece filled up
 // with zeros, so that a scan hashes a name of any usual length without a branch. It never
 // changes between processes, because compiled programs are kept on disk; so names can be made
 // that collide, and whoever looks names up by it must bound its probes.
-func Hash[T ~string | ~[]byte](name T) uint32 {
+func Hash[T ~string | ~[]byte](name T) uint32 { return uint32(longHash(name)) }
+
+// longHash is Hash with all its bits.
+func longHash[T ~string | ~[]byte](name T) uint64 {
 	h := uint64(hashStart)
 	for ; len(name) > 32; name = name[32:] {
-		h = mix(mix(h, word(name), word(name[8:])), word(name[16:]), word(name[24:]))
+		h = mix(h, word(name), word(name[8:]), word(name[16:]), word(name[24:]))
 	}
 	w := heads(name)
-	return uint32(mix(mix(h, w[0], w[1]), w[2], w[3]))
+	return mix(h, w[0], w[1], w[2], w[3])
 }
 
 // heads is a name's first 32 bytes as words, filled up with zeros.
@@ -35,9 +40,11 @@ func heads[T ~string | ~[]byte](name T) (w [4]uint64) {
 	return w
 }
 
-func mix(h, first, second uint64) uint64 {
-	hi, lo := bits.Mul64(h^first, hashWord^second)
-	return hi ^ lo
+// mix takes in four words; the two products do not wait for each other.
+func mix(h, w0, w1, w2, w3 uint64) uint64 {
+	hi, lo := bits.Mul64(h^w0, hashWord^w1)
+	high, low := bits.Mul64(hashThird^w2, hashLast^w3)
+	return hi ^ lo ^ high ^ low
 }
 
 // word is the first eight bytes of s, filled up with zeros.

@@ -32,10 +32,13 @@ func (t *Tape) ParseGuided(src []byte, lim Limits, g *Guide, root uint32, found 
 		t.Nodes = make([]Node, 0, min(len(src)/typicalLen+8, 1<<12, lim.Nodes))
 	}
 	t.readStops()
-	if err := t.scan(&lim, g, root, found); err != nil {
+	s := scan{t: t, src: src, lim: lim, g: g, found: found, nodes: t.Nodes[:cap(t.Nodes)]}
+	t.met = t.met[:0]
+	if s.inside(0, 0, root, rootOnly) < 0 {
 		t.clear()
-		return err
+		return s.err
 	}
+	t.Nodes = s.nodes[:s.used]
 	return nil
 }
 
@@ -55,154 +58,247 @@ const (
 	typicalLen = 16 // bytes of text for each node, reckoned with at first
 )
 
-// scan is the tokeniser: one function with everything in local variables, because a call
-// for every value costs as much as the value. While a container is open, its Next holds its parent's index.
-func (t *Tape) scan(lim *Limits, g *Guide, root uint32, found *Finds) error {
-	var (
-		src    = t.Src
-		stops  = t.stops
-		nodes  = t.Nodes[:cap(t.Nodes)]
-		used   int // of nodes
-		open   = none
-		object bool // the open container is one
-		depth  int
-		count  uint32 // of the open container
-		i      int
-		// The name of the value that comes next, and its rule.
-		keyOff, keyEnd, hash uint32
-		flags                Flags
-		want                 = root
-		// What is known of the open container: its rule, and how its members fare.
-		box      uint32
-		slots    []uint16
-		members  []Member
-		met      []uint64 // which of members were there, as bits
-		required uint32
-		unlisted uint32
-		act      Act
-	)
-	t.frames, t.met = t.frames[:0], t.met[:0]
-value:
-	if i < len(src) && src[i] <= ' ' {
-		i = skip(src, i)
+// scan is one reading.
+type scan struct {
+	t     *Tape
+	src   []byte
+	lim   Limits
+	g     *Guide
+	found *Finds
+	nodes []Node
+	used  int // of nodes
+	depth int
+	err   error
+}
+
+// rootOnly is the closing bracket of what is around the root: there is none, and one value.
+const rootOnly = 0
+
+// What a value's first byte says.
+const (
+	noValue = iota
+	aSpace
+	aString
+	aContainer
+	aNull
+	aTrue
+	aFalse
+	aDigit
+	aNumber
+)
+
+var starts = func() (c [256]uint8) {
+	c[' '], c['\t'], c['\n'], c['\r'] = aSpace, aSpace, aSpace, aSpace
+	c['"'], c['{'], c['['], c['n'], c['t'], c['f'] = aString, aContainer, aContainer, aNull, aTrue, aFalse
+	c['-'], c['0'] = aNumber, aNumber
+	for d := '1'; d <= '9'; d++ {
+		c[d] = aDigit
 	}
-	if i >= len(src) {
-		return t.failed(i, "the text ends where a value should be")
+	return c
+}()
+
+// inside is the tokeniser: it reads what is in a container, from behind its bracket on, and
+// returns the index behind the closing one, or -1 with s.err. It is one long function because
+// a call for every name and value costs as much as they do, and it calls itself only for
+// containers. open is the container's node and box the number of its rule.
+func (s *scan) inside(i int, open int, box uint32, closing byte) int {
+	var (
+		src, nodes, used = s.src, s.nodes, s.used
+		count            uint32
+		// How the members fare that the rule lists: which were there, as bits, in s.t.met
+		// where 64 are not enough; how many of them must be; how many it does not list.
+		slots              []uint16
+		members            []Member
+		met                uint64
+		more               = len(s.t.met)
+		required, unlisted uint32
+		// The name of the value that comes next, and its rule.
+		keyOff, keyEnd uint32
+		hash           uint64
+		shift          uint32
+		flags          Flags
+		want           = box
+	)
+	if closing != rootOnly {
+		if r := &s.g.Rules[box]; r.SlotN > 0 {
+			slots, members = s.g.Slots[r.Slots:r.Slots+r.SlotN], s.g.Members[r.Members:r.Members+r.Count]
+			shift = r.Shift
+			for k := uint32(64); k < r.Count; k += 64 {
+				s.t.met = append(s.t.met, 0)
+			}
+		}
+		want = s.g.Rules[box].Items
+		if uint(i) < uint(len(src)) && src[i] <= ' ' {
+			i = skip(src, i)
+		}
+		if uint(i) < uint(len(src)) && src[i] == closing {
+			goto closed
+		}
+	}
+next:
+	if count++; int(count) > s.lim.Elements {
+		return s.tooMany(i, closing)
+	}
+	if closing == '}' {
+		if uint(i) >= uint(len(src)) || src[i] != '"' {
+			return s.failed(i, "expected a name in quotes")
+		}
+		i++
+		var w0, w1, w2, w3 uint64 // the name's first 32 bytes
+		var rest []byte           // and those behind them
+		stops := binary.LittleEndian.Uint64(s.t.stops[i>>3:]) >> (i & 7)
+		size := uint32(bits.TrailingZeros64(stops))
+		end := i + int(size)
+		if uint(i)+32 <= uint(len(src)) && size <= 32 && uint(end) < uint(len(src)) && src[end] == '"' {
+			first := &firsts[size]
+			head := src[i : i+32 : i+32]
+			w0 = binary.LittleEndian.Uint64(head) & first[0]
+			w1 = binary.LittleEndian.Uint64(head[8:]) & first[1]
+			w2 = binary.LittleEndian.Uint64(head[16:]) & first[2]
+			w3 = binary.LittleEndian.Uint64(head[24:]) & first[3]
+			hash = mix(hashStart, w0, w1, w2, w3)
+			keyOff, keyEnd, flags = uint32(i), uint32(end), 0
+		} else {
+			name, from, behind, escaped, err := s.t.name(i)
+			if err != nil {
+				s.err = err
+				return -1
+			}
+			head := heads(name)
+			w0, w1, w2, w3 = head[0], head[1], head[2], head[3]
+			hash, size, rest, end = longHash(name), uint32(len(name)), name[min(32, len(name)):], behind
+			keyOff, keyEnd, flags = from, from+size, escaped
+		}
+		if i = end + 1; uint(i) >= uint(len(src)) || src[i] != ':' {
+			if i = skip(src, i); i >= len(src) || src[i] != ':' {
+				return s.failed(i, "expected :")
+			}
+		}
+		i++
+		want = none
+		if len(slots) > 0 {
+			for at := hash >> (shift & 63); ; at++ {
+				k := uint(slots[at&uint64(len(slots)-1)]) - 1
+				if k >= uint(len(members)) {
+					break
+				}
+				m := &members[k]
+				if (m.head[0]^w0)|(m.head[1]^w1)|(m.head[2]^w2)|(m.head[3]^w3) != 0 || m.size != size ||
+					size > 32 && string(s.g.Text[m.rest:m.rest+size-32]) != string(rest) {
+					continue
+				}
+				seen := &met
+				if k >= 64 {
+					seen = &s.t.met[more+int(k/64)-1]
+				}
+				if *seen>>(k&63)&1 != 0 {
+					return s.repeated(i, keyOff, keyEnd, flags)
+				}
+				*seen |= 1 << (k & 63)
+				required += m.Required
+				want = m.Rule
+				break
+			}
+		}
+		if want == none {
+			unlisted++
+			if want = s.g.Rules[box].Other; want == Stray {
+				s.found.Strays = append(s.found.Strays, uint32(used))
+				want = 0
+			}
+		}
+	}
+value:
+	if uint(i) >= uint(len(src)) {
+		return s.failed(i, "the text ends where a value should be")
 	}
 	if used >= len(nodes) {
-		if used >= lim.Nodes {
-			return t.failed(i, fmt.Sprintf("more than %d values", lim.Nodes))
+		if used >= s.lim.Nodes {
+			return s.failed(i, fmt.Sprintf("more than %d values", s.lim.Nodes))
 		}
-		nodes = grown(nodes, lim.Nodes)
+		s.nodes = grown(nodes, s.lim.Nodes)
+		nodes = s.nodes
 	}
 	{
-		rule := &g.Rules[want]
-		kind := Invalid // for rule.Acts: Invalid fits always
+		rule := &s.g.Rules[want]
+		kind, act := Invalid, Fits // for rule.Acts: Invalid fits always
 		n := &nodes[used]
-		used++
-		n.KeyOff, n.KeyEnd, n.Hash, n.Flags = keyOff, keyEnd, hash, flags
-		n.Count, n.Off, n.Next = 0, uint32(i), uint32(used)
-		switch c := src[i]; c {
-		case '"':
+		n.KeyOff, n.KeyEnd, n.Hash, n.Flags = keyOff, keyEnd, uint32(hash), flags
+		n.Count, n.Off, n.Next = 0, uint32(i), uint32(used+1)
+		switch starts[src[i]] {
+		case aString:
 			i++
 			n.Kind, n.Off = String, uint32(i)
 			end := i
-			if w := binary.LittleEndian.Uint64(stops[i>>3:]) >> (i & 7); w != 0 {
-				end += bits.TrailingZeros64(w)
+			if stops := binary.LittleEndian.Uint64(s.t.stops[i>>3:]) >> (i & 7); stops != 0 {
+				end += bits.TrailingZeros64(stops)
 			} else {
-				end = t.stop(i)
+				end = s.t.stop(i)
 			}
-			if end >= len(src) || src[end] != '"' {
+			if uint(end) >= uint(len(src)) || src[end] != '"' {
 				var ok bool
-				if end, ok = plain(src, i); ok {
-					goto whole
+				if end, ok = plain(src, i); !ok {
+					if end, n.Count, s.err = s.t.escapedValue(i); s.err != nil {
+						return -1
+					}
+					n.Flags |= Escaped
 				}
-				var err error
-				if end, n.Count, err = t.escapedValue(i); err != nil {
-					return err
-				}
-				n.Flags |= Escaped
 			}
-		whole:
 			n.End = uint32(end)
-			if uint32(end-i) >= rule.Short {
+			if uint32(end-i) >= rule.Short && (!rule.Values || n.Flags&Escaped != 0 || !s.g.one(rule, src[i:end])) {
 				kind = String
 			}
 			i = end + 1
-		case '{', '[':
-			if depth++; depth > lim.Depth {
-				return t.failed(i, fmt.Sprintf("nested deeper than %d levels", lim.Depth))
-			}
-			if open != none {
-				nodes[open].Count = count
-			}
-			t.frames = append(t.frames, frame{box, required, unlisted, uint32(len(t.met) - len(met))})
-			object, count, required, unlisted = c == '{', 0, 0, 0
-			n.Kind, n.Next = Array, open
-			if object {
-				n.Kind = Object
-			}
-			open = uint32(used - 1)
-			box, slots, met = 0, nil, nil
-			if rule.Mark != 0 {
-				found.Marked = append(found.Marked, Visit{open, rule.Mark})
-			}
-			switch Act(rule.Acts>>(2*n.Kind)) & 3 {
-			case Wrong:
-				found.Wrong = true
-			case Later:
-				found.Later = append(found.Later, Visit{open, want})
-			case Enter:
-				box = want
-				slots, members, met = t.enter(g, rule)
-			}
-			if i++; i < len(src) && src[i] <= ' ' {
-				i = skip(src, i)
-			}
-			if i < len(src) && src[i] == c+2 {
-				goto closed
-			}
-			goto child
-		case 'n':
+		case aNull:
 			if i+4 > len(src) || word32(src[i:]) != wordNull {
-				return t.failed(i, "expected null")
+				return s.failed(i, "expected null")
 			}
 			i += 4
 			n.End = uint32(i)
 			n.Kind, kind = Null, Null
-		case 't':
-			if i+4 > len(src) || word32(src[i:]) != wordTrue {
-				return t.failed(i, "expected true")
+		case aContainer:
+			if s.depth++; s.depth > s.lim.Depth {
+				return s.failed(i, fmt.Sprintf("nested deeper than %d levels", s.lim.Depth))
 			}
-			i += 4
-			n.End = uint32(i)
-			n.Kind, kind = True, True
-		case 'f':
-			if i+5 > len(src) || word32(src[i+1:]) != wordAlse {
-				return t.failed(i, "expected false")
+			n.Kind = Array
+			if src[i] == '{' {
+				n.Kind = Object
 			}
-			i += 5
-			n.End = uint32(i)
-			n.Kind, kind = False, False
-		case '1', '2', '3', '4', '5', '6', '7', '8', '9':
+			if rule.Mark != 0 {
+				s.found.Marked = append(s.found.Marked, Visit{uint32(used), rule.Mark})
+			}
+			enter := uint32(0)
+			if act = Act(rule.Acts>>(2*n.Kind)) & 3; act == Enter {
+				enter = want
+			} else if act != Fits {
+				s.found.note(act, used, want)
+			}
+			s.used = used + 1
+			if i = s.inside(i+1, used, enter, src[i]+2); i < 0 {
+				return -1
+			}
+			s.depth--
+			nodes, used = s.nodes, s.used
+			goto after
+		case aDigit:
 			// Whole numbers of a few digits; number reads all others again.
-			n.Kind = Number
 			end := i + 1
-			for end < len(src) && src[end]-'0' <= 9 {
+			for uint(end) < uint(len(src)) && src[end]-'0' <= 9 {
 				end++
 			}
-			if end-i <= min(16, lim.Digits) && (end == len(src) || src[end] <= ',' && src[end] != '+' || src[end] == '}' || src[end] == ']') {
+			if end-i <= min(16, s.lim.Digits) && (end == len(src) || src[end] <= ',' && src[end] != '+' || src[end] == '}' || src[end] == ']') {
 				n.End = uint32(end)
 				n.Flags |= Whole
-				kind = wholeNumber
+				n.Kind, kind = Number, wholeNumber
 				i = end
 				break
 			}
 			fallthrough
-		case '-', '0':
-			end, whole, err := number(src, i, lim)
+		case aNumber:
+			end, whole, err := number(src, i, &s.lim)
 			if err != nil {
-				return err
+				s.err = err
+				return -1
 			}
 			n.End = uint32(end)
 			n.Kind, kind = Number, Number
@@ -211,193 +307,114 @@ value:
 				kind = wholeNumber
 			}
 			i = end
+		case aTrue:
+			if i+4 > len(src) || word32(src[i:]) != wordTrue {
+				return s.failed(i, "expected true")
+			}
+			i += 4
+			n.End = uint32(i)
+			n.Kind, kind = True, True
+		case aFalse:
+			if i+5 > len(src) || word32(src[i+1:]) != wordAlse {
+				return s.failed(i, "expected false")
+			}
+			i += 5
+			n.End = uint32(i)
+			n.Kind, kind = False, False
+		case aSpace:
+			i = skip(src, i)
+			goto value
 		default:
-			return t.failed(i, "expected a value")
+			return s.failed(i, "expected a value")
 		}
 		if act = Act(rule.Acts>>(2*kind)) & 3; act != Fits {
-			if act == Wrong {
-				found.Wrong = true
-			} else {
-				found.Later = append(found.Later, Visit{uint32(used - 1), want})
-			}
+			s.found.note(act, used, want)
 		}
 		if rule.Mark != 0 {
-			found.Marked = append(found.Marked, Visit{uint32(used - 1), rule.Mark})
+			s.found.Marked = append(s.found.Marked, Visit{uint32(used), rule.Mark})
 		}
+		used++
 	}
 after:
-	if i < len(src) && src[i] == ',' && open != none {
-		goto comma // as compact texts go on
-	}
-	if i < len(src) && src[i] <= ' ' {
-		i = skip(src, i)
-	}
-	if open == none {
-		t.Nodes = nodes[:used]
-		if i < len(src) {
-			return t.failed(i, "something after the end of the value")
+	if uint(i) < uint(len(src)) && src[i] == ',' && closing != rootOnly {
+		if i++; uint(i) < uint(len(src)) && src[i] <= ' ' {
+			i = skip(src, i)
 		}
-		return nil
+		goto next
 	}
-	if i < len(src) && src[i] == ',' {
-		goto comma
+	if uint(i) < uint(len(src)) && src[i] <= ' ' {
+		if i = skip(src, i); uint(i) < uint(len(src)) && src[i] == ',' {
+			goto after
+		}
 	}
-	if i >= len(src) || src[i] != nodes[open].Kind.closing() {
-		return t.failed(i, "expected , or "+string(nodes[open].Kind.closing()))
+	if closing == rootOnly {
+		s.used = used
+		if i < len(src) {
+			return s.failed(i, "something after the end of the value")
+		}
+		return i
+	}
+	if uint(i) >= uint(len(src)) || src[i] != closing {
+		return s.failed(i, "expected , or "+string(closing))
 	}
 closed:
-	{
-		n := &nodes[open]
-		i++
-		n.End = uint32(i)
-		n.Count = count
-		parent := n.Next
-		n.Next = uint32(used)
-		if required != g.Rules[box].Required {
-			found.Wrong = true
-		}
-		if object && unlisted > 1 {
-			t.Nodes = nodes[:used]
-			if twin := t.twin(int(open)); twin >= 0 {
-				return t.repeated(twin)
-			}
-		}
-		depth--
-		open = parent
-		if object = false; open != none {
-			object, count = nodes[open].Kind == Object, nodes[open].Count
-		}
-		f := t.frames[len(t.frames)-1]
-		t.frames = t.frames[:len(t.frames)-1]
-		t.met = t.met[:len(t.met)-len(met)]
-		box, required, unlisted, met = f.rule, f.required, f.unlisted, t.met[f.met:]
-		slots, members = g.names(box)
-		goto after
+	i++
+	s.used = used
+	n := &nodes[open]
+	n.End, n.Count, n.Next = uint32(i), count, uint32(used)
+	if required != s.g.Rules[box].Required {
+		s.found.Wrong = true
 	}
-comma:
-	if i++; i < len(src) && src[i] <= ' ' {
-		i = skip(src, i)
+	if closing == '}' && unlisted > 1 {
+		s.t.Nodes = nodes[:used]
+		if twin := s.t.twin(open); twin >= 0 {
+			s.err = s.t.repeated(twin)
+			return -1
+		}
 	}
-child:
-	if count++; count > uint32(lim.Elements) {
-		if object {
-			return t.failed(i, fmt.Sprintf("an object of more than %d names", lim.Elements))
-		}
-		return t.failed(i, fmt.Sprintf("an array of more than %d elements", lim.Elements))
+	s.t.met = s.t.met[:more]
+	return i
+}
+
+// note takes in a value that does not simply fit.
+func (f *Finds) note(a Act, node int, rule uint32) {
+	if a == Wrong {
+		f.Wrong = true
+		return
 	}
-	if !object {
-		keyOff, keyEnd, hash, flags = 0, 0, 0, 0
-		want = g.Rules[box].Items
-		goto value
+	f.Later = append(f.Later, Visit{uint32(node), rule})
+}
+
+func (s *scan) failed(at int, what string) int {
+	s.err = s.t.failed(at, what)
+	return -1
+}
+
+func (s *scan) tooMany(at int, closing byte) int {
+	if closing == '}' {
+		return s.failed(at, fmt.Sprintf("an object of more than %d names", s.lim.Elements))
 	}
-	if i >= len(src) || src[i] != '"' {
-		return t.failed(i, "expected a name in quotes")
-	}
-	{
-		i++
-		var w0, w1, w2, w3 uint64 // the name's first 32 bytes
-		var rest []byte           // and those behind them
-		w := binary.LittleEndian.Uint64(stops[i>>3:]) >> (i & 7)
-		size := bits.TrailingZeros64(w)
-		end := i + size
-		if uint(i)+32 > uint(len(src)) || size > 32 || uint(end) >= uint(len(src)) || src[end] != '"' {
-			goto longName
-		}
-		{
-			first := &firsts[size]
-			head := src[i : i+32 : i+32]
-			w0 = binary.LittleEndian.Uint64(head) & first[0]
-			w1 = binary.LittleEndian.Uint64(head[8:]) & first[1]
-			w2 = binary.LittleEndian.Uint64(head[16:]) & first[2]
-			w3 = binary.LittleEndian.Uint64(head[24:]) & first[3]
-			hash = uint32(mix(mix(hashStart, w0, w1), w2, w3))
-			keyOff, keyEnd, flags = uint32(i), uint32(end), 0
-		}
-		goto named
-	longName:
-		{
-			name, err := t.name(i, &keyOff, &keyEnd, &flags)
-			if err != nil {
-				return err
-			}
-			head := heads(name)
-			w0, w1, w2, w3 = head[0], head[1], head[2], head[3]
-			if end = int(keyEnd); flags != 0 {
-				end = t.ended
-			}
-			rest = name[min(32, len(name)):]
-			hash = Hash(name)
-		}
-	named:
-		i = end + 1
-		if i >= len(src) || src[i] != ':' {
-			if i = skip(src, i); i >= len(src) || src[i] != ':' {
-				return t.failed(i, "expected :")
-			}
-		}
-		i++
-		want = none
-		if len(slots) > 0 {
-			size := keyEnd - keyOff
-			for at := hash; ; at++ {
-				k := int(slots[at&uint32(len(slots)-1)]) - 1
-				if uint(k) >= uint(len(members)) {
-					break
-				}
-				m := &members[k]
-				if (m.head[0]^w0)|(m.head[1]^w1)|(m.head[2]^w2)|(m.head[3]^w3) == 0 && m.size == size &&
-					(size <= 32 || string(g.Text[m.rest:m.rest+size-32]) == string(rest)) {
-					if met[k>>6]>>(k&63)&1 != 0 {
-						return t.repeatedName(i, keyOff, keyEnd, flags)
-					}
-					met[k>>6] |= 1 << (k & 63)
-					required += m.Required
-					want = m.Rule
-					break
-				}
-			}
-		}
-		if want == none {
-			unlisted++
-			if want = g.Rules[box].Other; want == Stray {
-				found.Strays = append(found.Strays, uint32(used))
-				want = 0
-			}
-		}
-		goto value
-	}
+	return s.failed(at, fmt.Sprintf("an array of more than %d elements", s.lim.Elements))
+}
+
+// repeated is for a name whose value, which begins at i, was not read.
+func (s *scan) repeated(i int, off, end uint32, flags Flags) int {
+	s.t.Nodes = append(s.t.Nodes[:0], Node{Off: uint32(skip(s.src, i)), KeyOff: off, KeyEnd: end, Flags: flags})
+	s.err = s.t.repeated(0)
+	return -1
 }
 
 // name reads a member's name in the slow way: one that is long, or near the end of the text,
-// or not in ASCII, or with escapes. Its closing quote is left in t.ended.
-func (t *Tape) name(i int, off, end *uint32, flags *Flags) ([]byte, error) {
-	at, ok := plain(t.Src, i)
-	if ok {
-		*off, *end, *flags, t.ended = uint32(i), uint32(at), 0, at
-		return t.Src[i:at], nil
+// or not in ASCII, or with escapes. end is the index of its closing quote.
+func (t *Tape) name(i int) (name []byte, from uint32, end int, flags Flags, err error) {
+	if end, ok := plain(t.Src, i); ok {
+		return t.Src[i:end], uint32(i), end, 0, nil
 	}
 	n := Node{KeyOff: uint32(i)}
-	at, err := t.escapedKey(&n)
-	if err != nil {
-		return nil, err
+	if end, err = t.escapedKey(&n); err != nil {
+		return nil, 0, 0, 0, err
 	}
-	*off, *end, *flags, t.ended = n.KeyOff, n.KeyEnd, KeyEscaped, at
-	return t.arena[n.KeyOff:n.KeyEnd], nil
-}
-
-// enter makes room for the bits of an object's members.
-func (t *Tape) enter(g *Guide, r *Rule) (slots []uint16, members []Member, met []uint64) {
-	from := len(t.met)
-	for range (r.Count + 63) / 64 {
-		t.met = append(t.met, 0)
-	}
-	return g.Slots[r.Slots : r.Slots+r.SlotN], g.Members[r.Members : r.Members+r.Count], t.met[from:]
-}
-
-// names are the names of an object with their table.
-func (g *Guide) names(rule uint32) (slots []uint16, members []Member) {
-	r := &g.Rules[rule]
-	return g.Slots[r.Slots : r.Slots+r.SlotN], g.Members[r.Members : r.Members+r.Count]
+	return t.arena[n.KeyOff:n.KeyEnd], n.KeyOff, end, KeyEscaped, nil
 }
 
 // grown is nodes with room for more, and never for more than most.
@@ -407,20 +424,7 @@ func grown(nodes []Node, most int) []Node {
 	return bigger
 }
 
-func (k Kind) closing() byte {
-	if k == Object {
-		return '}'
-	}
-	return ']'
-}
-
 func (t *Tape) failed(at int, what string) error { return &SyntaxError{Offset: at, What: what} }
-
-// repeatedName is repeated for a name whose value, which begins at i, was not read yet.
-func (t *Tape) repeatedName(i int, off, end uint32, flags Flags) error {
-	t.Nodes = append(t.Nodes[:0], Node{Off: uint32(skip(t.Src, i)), KeyOff: off, KeyEnd: end, Flags: flags})
-	return t.repeated(0)
-}
 
 func (t *Tape) repeated(i int) error {
 	n := &t.Nodes[i]

@@ -89,11 +89,9 @@ type Tape struct {
 	names nameTable
 
 	// While a text is read:
-	stops  []byte
-	frames []frame
-	met    []uint64 // members that were there, as bits, of all open containers
-	ended  int      // where the last name that was read slowly ended
-	finds  Finds    // of readings that are not guided
+	stops []byte
+	met   []uint64 // members that were there, as bits, of all open containers
+	finds Finds    // of readings that are not guided
 }
 
 // Limits bound a text; a zero field means the default.
