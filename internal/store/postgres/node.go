@@ -110,29 +110,30 @@ func (n *node) connect(ctx context.Context) (*pgx.Conn, error) {
 }
 
 // enter takes the lease, for the first time or again: under the number it had, or under a
-// new one where others declared it dead.
+// new one where others declared it dead. What is in force is read before: a node that
+// cannot take it in has no lease that others would wait for.
 func (n *node) enter(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	n.acked = -1 // everything is read again
-	id := n.id.Load()
+	var number int64
+	if err := conn.QueryRow(ctx, `SELECT n FROM changes`).Scan(&number); err != nil {
+		return fmt.Errorf("read changes: %w", err)
+	}
+	if err := n.takeIn(ctx, conn, number); err != nil {
+		return err
+	}
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(turnToJoin)); err != nil {
 			return fmt.Errorf("wait for the turn to join: %w", err)
 		}
-		var other string
-		err := tx.QueryRow(ctx, `SELECT name FROM nodes WHERE id <> $1 AND expires_at > clock_timestamp() AND NOT (shares AND $2) LIMIT 1`, id, n.store.o.Shares).Scan(&other)
-		if err == nil {
-			return fmt.Errorf("%w (%s), and limits that are kept in memory would count on each node alone; "+
-				"keep them in one place (shared_state: redis://…) on every node, or stop the other one first", ErrServed, other)
+		if err := n.alone(ctx, tx); err != nil {
+			return err
 		}
-		if !errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("look for other nodes: %w", err)
-		}
-		tag, err := tx.Exec(ctx, `UPDATE nodes SET expires_at = clock_timestamp() + `+leaseSQL+`, acked = -1 WHERE id = $1`, id)
+		id := n.id.Load()
+		tag, err := tx.Exec(ctx, `UPDATE nodes SET expires_at = clock_timestamp() + `+leaseSQL+`, acked = $2 WHERE id = $1`, id, n.acked)
 		if err == nil && tag.RowsAffected() == 0 {
 			err = tx.QueryRow(ctx, `INSERT INTO nodes (name, shares, acked, started_at, expires_at)
-				VALUES ($1, $2, -1, clock_timestamp(), clock_timestamp() + `+leaseSQL+`) RETURNING id`, n.store.o.Name, n.store.o.Shares).Scan(&id)
+				VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp() + `+leaseSQL+`) RETURNING id`, n.store.o.Name, n.store.o.Shares, n.acked).Scan(&id)
 		}
 		if err != nil {
 			return fmt.Errorf("take the lease: %w", err)
@@ -140,6 +141,21 @@ func (n *node) enter(ctx context.Context, conn *pgx.Conn) error {
 		n.id.Store(id)
 		return nil
 	})
+}
+
+// alone is an error where another node serves and one of the two keeps its limits itself.
+func (n *node) alone(ctx context.Context, tx pgx.Tx) error {
+	var other string
+	err := tx.QueryRow(ctx, `SELECT name FROM nodes WHERE id <> $1 AND expires_at > clock_timestamp() AND NOT (shares AND $2) LIMIT 1`,
+		n.id.Load(), n.store.o.Shares).Scan(&other)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look for other nodes: %w", err)
+	}
+	return fmt.Errorf("%w (%s), and limits that are kept in memory would count on each node alone; "+
+		"keep them in one place (shared_state: redis://…) on every node, or stop the other one first", ErrServed, other)
 }
 
 // run keeps the lease until its context ends. An outage is logged once, and its end.
@@ -196,14 +212,16 @@ func (n *node) keep(ctx context.Context, failing *bool) error {
 	}
 }
 
-// beat renews the lease, and takes in what changed before it says so.
+// beat renews the lease. Where something changed it takes that in first: a node that is
+// behind renews nothing.
 func (n *node) beat(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*lease)
 	defer cancel()
 	for {
 		asked, number := time.Now(), int64(0)
-		err := conn.QueryRow(ctx, `UPDATE nodes SET expires_at = clock_timestamp() + `+leaseSQL+`, acked = $2
-			WHERE id = $1 AND expires_at > clock_timestamp() RETURNING (SELECT n FROM changes)`, n.id.Load(), n.acked).Scan(&number)
+		err := conn.QueryRow(ctx, `UPDATE nodes SET acked = $2,
+				expires_at = CASE WHEN c.n = $2 THEN clock_timestamp() + `+leaseSQL+` ELSE expires_at END
+			FROM changes AS c WHERE id = $1 AND expires_at > clock_timestamp() RETURNING c.n`, n.id.Load(), n.acked).Scan(&number)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows): // it lapsed
 			if err := n.enter(ctx, conn); err != nil {

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"bytes"
 	"context"
+	"flag"
 	"log/slog"
 	"net"
 	"sync"
@@ -27,7 +28,13 @@ import (
 	"sallyport/test/servers"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(servers.Ending(m)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // most of these tests wait, and compute nothing
+		panic(err)
+	}
+	goleak.VerifyTestMain(servers.Ending(m))
+}
 
 // options name a database of a server over loopback.
 func options(p *servers.Postgres, database string) postgres.Options {
