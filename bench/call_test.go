@@ -15,6 +15,7 @@ import (
 	"sallyport/internal/audit"
 	"sallyport/internal/contract"
 	"sallyport/internal/egress"
+	"sallyport/internal/guard"
 	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
 	"sallyport/internal/session"
@@ -61,7 +62,7 @@ func gate(b *testing.B) *egress.Gate {
 		}
 		return p
 	}
-	shop := &site.Site{Name: "shop", Origins: []site.Origin{"https://shop.example"},
+	shop := &site.Site{Name: "shop", Origins: []site.Origin{"https://shop.example"}, Guards: guard.Rules{Cards: guard.Cards{Mode: guard.Off}},
 		Limits: []ratelimit.Rule{{Calls: 1 << 30, Window: time.Second, Per: ratelimit.PerSession}, {Calls: 1 << 30, Window: time.Second, Per: ratelimit.PerPrefix}}}
 	shop.Connections = map[string]*site.Connection{"payments": {Site: "shop", Name: "payments", Provider: "stripe", Mode: provider.Sandbox, BackendAll: true,
 		Browser: map[string]*site.BrowserRule{"create-payment-intent": {

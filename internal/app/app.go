@@ -23,6 +23,7 @@ import (
 	"sallyport/internal/config"
 	"sallyport/internal/contract"
 	"sallyport/internal/egress"
+	"sallyport/internal/guard"
 	"sallyport/internal/ingress"
 	"sallyport/internal/outbound"
 	"sallyport/internal/permit"
@@ -84,6 +85,7 @@ type Gate struct {
 	mocks    *mocks
 	flights  egress.Flights
 	bell     *egress.Bell
+	guards   *guard.Book
 
 	permitReader *permit.Reader
 	receipts     *receipt.Issuer
@@ -108,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Gate, error) {
 	}
 	// The limiter comes first: its table then lies in memory that nothing has written yet, and what
 	// nobody asks of it costs nothing.
-	g := &Gate{options: o, log: o.Log, limiter: ratelimit.New(limiterEntries), catalog: provider.Builtin().Keep(func(dir string) contract.Cache { return compiled.New(dir, o.Log) })}
+	g := &Gate{options: o, log: o.Log, limiter: ratelimit.New(limiterEntries), guards: guard.New(nil), catalog: provider.Builtin().Keep(func(dir string) contract.Cache { return compiled.New(dir, o.Log) })}
 	file, faults := config.Load(o.Path, g.catalog)
 	if len(faults) > 0 {
 		return nil, faults

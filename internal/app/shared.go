@@ -13,6 +13,7 @@ import (
 
 	"sallyport/internal/config"
 	"sallyport/internal/egress"
+	"sallyport/internal/guard"
 	"sallyport/internal/outbound"
 	"sallyport/internal/secret"
 	"sallyport/internal/session"
@@ -41,6 +42,7 @@ func (g *Gate) openShared(ctx context.Context, f *config.File) error {
 	}
 	g.onClose(g.shared.Close)
 	g.limits = g.shared.Limiter(g.limiter, g.liveNodes)
+	g.guards = guard.New(g.limits) // hard limits count over all nodes; shares and runs stay each node's own
 	return nil
 }
 

@@ -27,7 +27,7 @@ import (
 func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
 	gate, err := egress.New(file.Sites, file.Catalog, egress.Deps{
 		Sessions: g.verifier, Keys: g.siteKeys, Limiter: g.limits, Freezes: g.freezes, Audit: g.audit,
-		Idempotency: g.store, Flights: &g.flights, Answers: answers{g.keyring}, Owned: g.owned, Recorder: recorder{log: g.log, config: file.Hash}, Alerts: g.bell, Config: file.Hash,
+		Idempotency: g.store, Flights: &g.flights, Answers: answers{g.keyring}, Owned: g.owned, Recorder: recorder{log: g.log, config: file.Hash}, Alerts: g.bell, Guards: g.guards, Config: file.Hash,
 		PermitReader: g.permitReader, Permits: g.store, Receipts: g.receipts,
 		Upstream: g.upstream, Now: g.options.Now, Steady: g.options.Steady,
 	})

@@ -44,6 +44,7 @@ func (l *linker) rule(op *contract.Operation, v *value) *site.BrowserRule {
 	r.receipt(v.at("receipt"))
 	r.rule.Limits = l.limits(v.at("limit"), ratelimit.PerSession, ratelimit.PerPrefix, ratelimit.PerOperation)
 	r.overlaps()
+	r.guarded()
 	r.required()
 	return r.rule
 }
@@ -300,6 +301,9 @@ func (r *ruler) required() {
 	for i := range r.op.Params {
 		p := &r.op.Params[i]
 		if !p.Required || p.Account != "" {
+			continue
+		}
+		if _, ok := r.defaultFor(p.Name); ok {
 			continue
 		}
 		var root contract.Path

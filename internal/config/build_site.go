@@ -50,6 +50,7 @@ func (b *builder) site(name string, v *value) *site.Site {
 		s.SessionTTL = b.duration(ttl, time.Minute, session.MaxTTL)
 	}
 	s.Limits = b.limits(v.at("limit"), ratelimit.PerSession, ratelimit.PerPrefix, ratelimit.PerSite)
+	s.Guards = b.guards(v.at("guards"))
 	conns := v.at("connections")
 	if conns.form == mapping && len(conns.entries) == 0 {
 		b.fault(conns, "the site has no connection", "add one: payments: {provider: …, mode: mock}")

@@ -49,7 +49,7 @@ func TestStrayAddresses(t *testing.T) {
 					c := *conns[row.connection]
 					c.Mode = mode
 					w := open(t)
-					shop := &site.Site{Name: "shop", Origins: []site.Origin{shopOrigin}, PreviewOrigins: []site.Preview{preview}, Connections: map[string]*site.Connection{c.Name: &c}}
+					shop := &site.Site{Name: "shop", Origins: []site.Origin{shopOrigin}, PreviewOrigins: []site.Preview{preview}, Connections: map[string]*site.Connection{c.Name: &c}, Guards: unguarded()}
 					w.buildSite(shop)
 					a := w.Call(t.Context(), browser(c.Name, "POST", row.target, row.before+`"`+address+`"`+row.after))
 					stray := a.Problem != nil && a.Problem.Code == problem.ParameterRefused

@@ -14,6 +14,7 @@ import (
 
 	"sallyport/internal/audit"
 	"sallyport/internal/contract"
+	"sallyport/internal/guard"
 	"sallyport/internal/problem"
 	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
@@ -145,7 +146,7 @@ func path(t *testing.T, s string) contract.Path {
 func (p *parts) gate(t *testing.T, c *site.Connection, limits ...ratelimit.Rule) *Gate {
 	t.Helper()
 	c.Site, c.Name = "shop", "payments"
-	s := &site.Site{Name: "shop", Origins: []site.Origin{"https://shop.example"}, Limits: limits, Connections: map[string]*site.Connection{"payments": c}}
+	s := &site.Site{Name: "shop", Origins: []site.Origin{"https://shop.example"}, Limits: limits, Connections: map[string]*site.Connection{"payments": c}, Guards: guard.Defaults()}
 	g, err := New([]*site.Site{s}, provider.Builtin(), Deps{
 		Sessions: p, Keys: keys{}, Limiter: ratelimit.New(1 << 10), Freezes: p, Audit: p, Idempotency: p,
 		Flights: &Flights{}, Answers: plain{}, Recorder: recorder{p},

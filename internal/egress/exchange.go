@@ -8,6 +8,7 @@ import (
 
 	"sallyport/internal/audit"
 	"sallyport/internal/contract"
+	"sallyport/internal/guard"
 	"sallyport/internal/permit"
 	"sallyport/internal/problem"
 	"sallyport/internal/ratelimit"
@@ -62,6 +63,12 @@ type exchange struct {
 
 	permit *permit.Permit                // that came with the call and is for it
 	undo   []func(context.Context) error // of what was spent, should no byte be sent
+
+	guard   *guarded            // what the catalog says of the operation's abuse; nil: nothing
+	to      []guard.Destination // of a message
+	taken   guard.Taken         // from the guards' counts
+	closing bool                // the call ends the visit's search
+	why     string              // a guard refused, for the audit log
 
 	decisions []Decision
 	observed  []string

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sallyport/internal/contract"
+	"sallyport/internal/guard"
 	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
 	"sallyport/internal/site"
@@ -26,6 +27,8 @@ type Deps struct {
 	// Owned may be nil where no rule has owned ids.
 	Owned    Owned
 	Recorder Recorder
+	// Guards is what the abuse guards remember; it outlives reloads. Nil: a new one.
+	Guards *guard.Book
 	// Alerts tells operators; nil means that nobody is told.
 	Alerts Alerts
 	// PermitReader, Permits and Receipts serve rules with sealed parameters and receipts.
@@ -66,6 +69,7 @@ type connection struct {
 	observe   []string
 	browser   map[string]*browserRule
 	backend   map[string]*backendRule
+	guards    map[string]*guarded
 	account   map[string]string
 	presented []presentedAt
 	limits    [2][]ratelimit.Rule // of the site, of the connection
@@ -99,6 +103,9 @@ type Catalog interface {
 func New(sites []*site.Site, catalog Catalog, deps Deps) (*Gate, error) {
 	if deps.Steady == nil {
 		deps.Steady = deps.Now
+	}
+	if deps.Guards == nil {
+		deps.Guards = guard.New(nil)
 	}
 	g := &Gate{sites: map[string]*siteRules{}, steps: pipeline(), deps: deps}
 	for _, s := range sites {
@@ -166,6 +173,9 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 			return nil, fmt.Errorf("operation %s: %w", name, err)
 		}
 		conn.backend[name] = &backendRule{view: view, upstream: upstream}
+	}
+	if err := conn.compileGuards(); err != nil {
+		return nil, err
 	}
 	return conn, nil
 }

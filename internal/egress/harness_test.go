@@ -15,6 +15,7 @@ import (
 	"sallyport/internal/audit"
 	"sallyport/internal/contract"
 	"sallyport/internal/egress"
+	"sallyport/internal/guard"
 	"sallyport/internal/problem"
 	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
@@ -37,6 +38,7 @@ type world struct {
 	store    *keyStore
 	spent    *memoryPermits
 	deps     egress.Deps
+	guards   guard.Rules
 }
 
 // catalog is the real one, shared: it is safe for concurrent use and slow to load.
@@ -45,7 +47,7 @@ var catalog = provider.Builtin()
 // open makes a gate for the connections of site "shop".
 func open(t testing.TB, conns ...*site.Connection) *world {
 	t.Helper()
-	w := &world{t: t, upstream: &fakeUpstream{}, audit: &fakeAudit{}, repeats: &memoryRepeats{rows: map[egress.RepeatKey]egress.Repeat{}}, records: &records{}, spent: &memoryPermits{rows: map[string]int{}}}
+	w := &world{t: t, guards: unguarded(), upstream: &fakeUpstream{}, audit: &fakeAudit{}, repeats: &memoryRepeats{rows: map[egress.RepeatKey]egress.Repeat{}}, records: &records{}, spent: &memoryPermits{rows: map[string]int{}}}
 	limiter := ratelimit.New(1 << 12)
 	w.store = &keyStore{keys: map[[32]byte]session.StoredKey{}}
 	var err error
@@ -62,9 +64,16 @@ func open(t testing.TB, conns ...*site.Connection) *world {
 	return w
 }
 
+// unguarded is for tests of other things, which make many calls of one visit.
+func unguarded() guard.Rules {
+	r := guard.Defaults()
+	r.Cards.Mode, r.Messages.Mode, r.Autocomplete.Mode = guard.Off, guard.Off, guard.Off
+	return r
+}
+
 func (w *world) build(conns ...*site.Connection) {
 	w.t.Helper()
-	shop := &site.Site{Name: "shop", Origins: []site.Origin{shopOrigin}, Connections: map[string]*site.Connection{},
+	shop := &site.Site{Name: "shop", Origins: []site.Origin{shopOrigin}, Connections: map[string]*site.Connection{}, Guards: w.guards,
 		Limits: []ratelimit.Rule{{Calls: 100000, Window: time.Minute, Per: ratelimit.PerSession}}}
 	for _, c := range conns {
 		c.Site = "shop"

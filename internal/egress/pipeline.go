@@ -71,10 +71,13 @@ func pipeline() []step {
 		{name: "permit", run: checkPermit},
 		{name: "insert", run: insertFixed},
 		{name: "sealed", run: insertSealed},
+		{name: "defaults", run: insertDefaults},
 		{name: "owned", run: checkOwned},
 		{name: "contract", check: CheckRequest, run: checkRequest},
+		{name: "guards", run: checkGuards},
 		{name: "encode", run: encode},
 		{name: "idempotency", run: beginIdempotent},
+		{name: "counts", run: takeGuards},
 		{name: "spend permit", run: spendPermit},
 		{name: "send", run: send},
 		{name: "answer", check: CheckResponse, run: checkAnswer},
@@ -106,6 +109,7 @@ func (g *Gate) Call(ctx context.Context, c *Call) (answer *Answer) {
 		if x.flight != nil {
 			g.deps.Flights.leave(x.idem, x.flight)
 		}
+		g.learnGuards(ctx, x)
 		g.record(ctx, x, answer)
 	}()
 	for _, s := range g.steps {

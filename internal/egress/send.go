@@ -105,7 +105,7 @@ func (g *Gate) closeIntent(ctx context.Context, x *exchange, o problem.Outcome, 
 func (g *Gate) recordRefusal(ctx context.Context, x *exchange, code problem.Code) {
 	err := g.deps.Audit.Record(context.WithoutCancel(ctx), audit.Event{
 		Kind: audit.KindRefused, Request: x.call.ID, Site: x.call.Site, Connection: x.call.Connection,
-		Operation: x.op.ID, Caller: string(x.caller), Code: code, Config: g.deps.Config,
+		Operation: x.op.ID, Caller: string(x.caller), Code: code, Config: g.deps.Config, Name: x.why,
 		Visit: x.visit, Client: x.call.Client,
 	})
 	x.innerErr = errors.Join(x.innerErr, err)

@@ -38,6 +38,7 @@ const (
 	OperationRefused  Code = "operation_refused"
 	Frozen            Code = "frozen"
 	RateLimited       Code = "rate_limited"
+	GuardRefused      Code = "guard_refused"
 
 	// What the caller sent.
 	ParameterRefused    Code = "parameter_refused"
@@ -115,6 +116,7 @@ func Codes() []Info {
 		{OperationRefused, http.StatusForbidden, "Operation not allowed for this caller"},
 		{Frozen, http.StatusServiceUnavailable, "Calls are frozen"},
 		{RateLimited, http.StatusTooManyRequests, "Too many requests"},
+		{GuardRefused, http.StatusForbidden, "A guard against abuse refused the call"},
 		{ParameterRefused, http.StatusUnprocessableEntity, "Parameter not allowed from this caller"},
 		{NotOwned, http.StatusForbidden, "This visit did not receive that object"},
 		{PermitRequired, http.StatusForbidden, "A permit of the site's backend is required"},

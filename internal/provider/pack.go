@@ -54,6 +54,8 @@ type Pack struct {
 	Throttle    []Sign      `json:"throttle,omitempty"`
 	Retry       RetryRule   `json:"retry"`
 	Idempotency Idempotency `json:"idempotency"`
+	// Guards are the facts that abuse guards go by.
+	Guards Guards `json:"guards,omitzero"`
 	// Errors say where the provider puts its error code.
 	Errors ErrorShape `json:"errors"`
 	// RequestHeaders and ResponseHeaders, beyond those of the contract's parameters,

@@ -94,6 +94,7 @@ func (p *Pack) Validate() []error {
 	p.checkVersion(f)
 	p.checkLimits(f)
 	p.checkSigns(f)
+	p.checkGuards(f)
 	p.checkHeaders(f)
 	p.checkWebhook(f)
 	p.checkSurface(f)

@@ -15,6 +15,7 @@ func spoilt(t *testing.T, change func(pack tree)) error {
 	t.Helper()
 	pack := make(tree)
 	parse(t, readBuiltin(t, "stripe/pack.json"), &pack)
+	parse(t, smallGuards, &pack)
 	change(pack)
 	data, err := json.Marshal(pack)
 	if err != nil {
@@ -22,6 +23,14 @@ func spoilt(t *testing.T, change func(pack tree)) error {
 	}
 	return open(t, string(data), smallContract)
 }
+
+// smallGuards are facts for guards that fit smallContract.
+const smallGuards = `{"guards": {
+  "cards": [{"attempts": ["confirm-payment-intent"], "outcomes": ["create-payment-intent"], "declined": [{"status": 402, "once": "id"}], "approved": [{"field": "status", "in": ["succeeded"]}], "source": "x", "date": "2026-11-23"}],
+  "messages": [{"operations": ["update-payment-intent"], "to": "expand", "code": {"id": "id", "check": "confirm-payment-intent", "check_id": "intent", "entered": [{"status": 200}]}, "source": "x", "date": "2026-11-23"}],
+  "autocomplete": [{"operation": "update-payment-intent", "input": "intent", "token": "expand", "closed_by": [{"operation": "cancel-payment-intent", "token": "expand"}], "source": "x", "date": "2026-11-23"}],
+  "defaults": [{"operations": ["update-payment-intent"], "parameter": "expand", "value": "all", "why": "x", "source": "x", "date": "2026-11-23"}],
+  "priced": [{"operations": ["update-payment-intent"], "parameter": "expand", "source": "x", "date": "2026-11-23"}]}}`
 
 // smallContract has the operations that the pack of Stripe names, and little else.
 const smallContract = `{"openapi": "3.1.0", "info": {"title": "x", "version": "1"}, "paths": {
@@ -143,6 +152,16 @@ func TestValidateFindsFaults(t *testing.T) {
 		{"claim from memory", func(p tree) { first(p, "compliance")["evidence"] = "memory" }, `"memory" is not known`},
 		{"claim that is unverified", func(p tree) { first(p, "compliance")["statement"] = "HIPAA (unverified)" }, "holds an unverified statement"},
 		{"claim of an unknown subject", func(p tree) { first(p, "compliance")["subject"] = "Blue Angel" }, `"Blue Angel" is not known`},
+		{"decline that nothing tells", func(p tree) { delete(guards(p, "cards"), "declined") }, "guards.cards[0].declined: nothing tells"},
+		{"decline of every answer", func(p tree) { first(guards(p, "cards"), "declined")["status"] = 0 }, "every answer would be meant"},
+		{"outcome of an unknown operation", func(p tree) { guards(p, "cards")["outcomes"] = []any{"read-card"} }, `the contract has no "read-card"`},
+		{"field of an answer without values", func(p tree) { delete(first(guards(p, "cards"), "approved"), "in") }, "no value of status is given"},
+		{"message to an unknown parameter", func(p tree) { guards(p, "messages")["to"] = "To" }, "guards.messages[0].to: update-payment-intent has no parameter To"},
+		{"code that nobody can tell from others", func(p tree) { delete(object(guards(p, "messages")["code"]), "check_id") }, "write check_to, or id and check_id"},
+		{"search without a token", func(p tree) { guards(p, "autocomplete")["token"] = "session" }, "guards.autocomplete[0].token: update-payment-intent has no parameter session"},
+		{"default against the contract", func(p tree) { guards(p, "defaults")["value"] = 5 }, "guards.defaults[0].value: expand: found the number 5"},
+		{"default without a source", func(p tree) { guards(p, "defaults")["source"] = "" }, "guards.defaults[0].source is empty"},
+		{"price of an unknown parameter", func(p tree) { guards(p, "priced")["parameter"] = "fields" }, "guards.priced[0].parameter"},
 		{"note without a date", func(p tree) { delete(first(p, "notes"), "date") }, "notes[0].date"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -258,3 +277,6 @@ func findNames(doc, schema tree, depth int, visit func(string)) {
 		}
 	}
 }
+
+// guards is the first of a kind of facts for guards.
+func guards(p tree, kind string) tree { return first(object(p["guards"]), kind) }

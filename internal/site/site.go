@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport/internal/contract"
+	"sallyport/internal/guard"
 	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
 	"sallyport/internal/secret"
@@ -33,6 +34,7 @@ type Site struct {
 	SessionTTL     time.Duration
 	Limits         []ratelimit.Rule
 	Connections    map[string]*Connection
+	Guards         guard.Rules
 }
 
 // Connection is a site's use of one provider.

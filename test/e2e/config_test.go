@@ -32,6 +32,7 @@ sites:
   shop:
     origins: [https://shop.example]
     preview_origins: ["https://deploy-preview-*--shop.example"]
+    guards: {cards: {mode: off}}
     connections:
       payments:
         provider: stripe

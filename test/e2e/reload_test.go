@@ -41,6 +41,7 @@ sites:
   shop:
     origins: [https://shop.example]
     limit: [100000 per minute per session, 100000 per minute per prefix]
+    guards: {cards: {mode: off}}
     connections:
       payments:
         provider: stripe
