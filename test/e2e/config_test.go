@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"sallyport/test/harness"
+	"sallyport/test/servers"
 )
 
 // canary stands in every secret and personal value of these tests. It must never come
@@ -75,5 +76,5 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	os.Exit(servers.Ending(m).Run())
 }

@@ -35,6 +35,8 @@ type node struct {
 	// acked is the last change that is in force here. Only the goroutine uses it.
 	acked   int64
 	freezes atomic.Pointer[freezeSet]
+	// live is how many nodes held a lease at the last beat, this one included.
+	live atomic.Int64
 	// good is a moment before which every change that was stored is in force here.
 	good atomic.Pointer[time.Time]
 
@@ -218,10 +220,11 @@ func (n *node) beat(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*lease)
 	defer cancel()
 	for {
-		asked, number := time.Now(), int64(0)
+		asked, number, live := time.Now(), int64(0), int64(0)
 		err := conn.QueryRow(ctx, `UPDATE nodes SET acked = $2,
 				expires_at = CASE WHEN c.n = $2 THEN clock_timestamp() + `+leaseSQL+` ELSE expires_at END
-			FROM changes AS c WHERE id = $1 AND expires_at > clock_timestamp() RETURNING c.n`, n.id.Load(), n.acked).Scan(&number)
+			FROM changes AS c WHERE id = $1 AND expires_at > clock_timestamp()
+			RETURNING c.n, (SELECT count(*) FROM nodes WHERE expires_at > clock_timestamp())`, n.id.Load(), n.acked).Scan(&number, &live)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows): // it lapsed
 			if err := n.enter(ctx, conn); err != nil {
@@ -232,6 +235,7 @@ func (n *node) beat(ctx context.Context, conn *pgx.Conn) error {
 			return fmt.Errorf("renew the lease: %w", err)
 		case number == n.acked:
 			n.good.Store(&asked)
+			n.live.Store(live)
 			return nil
 		}
 		if err := n.takeIn(ctx, conn, number); err != nil {
@@ -290,6 +294,15 @@ func (n *node) reap(ctx context.Context, conn *pgx.Conn) error {
 		n.store.log.WarnContext(ctx, "a node died; the calls that it had in progress have an unknown outcome", "count", calls)
 	}
 	return nil
+}
+
+// LiveNodes is how many nodes held a lease when this one last looked, itself included; a
+// tool knows of none.
+func (s *Store) LiveNodes() int {
+	if s.node == nil {
+		return 0
+	}
+	return int(s.node.live.Load())
 }
 
 // takeTurn makes this node the one that does work, unless another one whose lease holds is.

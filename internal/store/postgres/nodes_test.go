@@ -273,6 +273,7 @@ func TestFence(t *testing.T) {
 	o := options(p, empty(t, p))
 	one, other := open(t, o), open(t, o)
 	begin(t, one, "a")
+	eventually(t, time.Second, "both know of two nodes", func() bool { return one.LiveNodes() == 2 && other.LiveNodes() == 2 })
 	if other.ForgetRepeat(t.Context(), key("a")) == nil || other.FinishRepeat(t.Context(), key("a"), []byte("x"), time.Now()) == nil {
 		t.Error("a node ended another one's call")
 	}
@@ -286,6 +287,7 @@ func TestFence(t *testing.T) {
 	if first, known := begin(t, other, "left behind"); first || known.State != egress.RepeatUnknown {
 		t.Errorf("after an orderly end: first=%v, %+v", first, known)
 	}
+	eventually(t, time.Second, "one node is left", func() bool { return other.LiveNodes() == 1 })
 }
 
 // TestDoubt: a beginning that was not confirmed is no call; its own node takes the row
