@@ -6,6 +6,7 @@ import "sallyport/internal/tape"
 // the value's text, and baseSteps more.
 const (
 	stepsPerByte = 64
+	tellPerByte  = 20 // and to tell faults, which is for people and may end earlier
 	baseSteps    = 4 << 20
 	visitSteps   = 24  // of one schema at one value
 	memberSteps  = 4   // of one member or element on the way
