@@ -128,20 +128,6 @@ func slotsFor(names [][]byte, size int, shift uint32) (slots []uint16, alone boo
 	return slots, alone
 }
 
-// one reports whether a string is one of those that a rule lists.
-func (g *Guide) one(r *Rule, text []byte) bool {
-	w := heads(text)
-	for at := longHash(text) >> (r.Shift & 63); ; at++ {
-		k := uint32(g.Slots[r.Slots+uint32(at)&(r.SlotN-1)])
-		if k == 0 {
-			return false
-		}
-		if m := &g.Members[r.Members+k-1]; m.head == w && int(m.size) == len(text) && (len(text) <= 32 || string(g.Text[m.rest:int(m.rest)+len(text)-32]) == string(text[32:])) {
-			return true
-		}
-	}
-}
-
 // Visit is a node with what is to be done there: a rule, or a mark.
 type Visit struct{ Node, What uint32 }
 

@@ -32,7 +32,7 @@ func (t *Tape) ParseGuided(src []byte, lim Limits, g *Guide, root uint32, found 
 		t.Nodes = make([]Node, 0, min(len(src)/typicalLen+8, 1<<12, lim.Nodes))
 	}
 	t.readStops()
-	s := scan{t: t, src: src, lim: lim, g: g, found: found, nodes: t.Nodes[:cap(t.Nodes)]}
+	s := scan{t: t, src: src, stops: t.stops, lim: lim, g: g, found: found, nodes: t.Nodes[:cap(t.Nodes)]}
 	t.met = t.met[:0]
 	if s.inside(0, 0, root, rootOnly) < 0 {
 		t.clear()
@@ -65,6 +65,7 @@ type scan struct {
 	lim   Limits
 	g     *Guide
 	found *Finds
+	stops []uint64
 	nodes []Node
 	used  int // of nodes
 	depth int
@@ -146,7 +147,7 @@ next:
 		i++
 		var w0, w1, w2, w3 uint64 // the name's first 32 bytes
 		var rest []byte           // and those behind them
-		stops := binary.LittleEndian.Uint64(s.t.stops[i>>3:]) >> (i & 7)
+		stops := stopsFrom(s.stops, i)
 		size := uint32(bits.TrailingZeros64(stops))
 		end := i + int(size)
 		if uint(i)+32 <= uint(len(src)) && size <= 32 && uint(end) < uint(len(src)) && src[end] == '"' {
@@ -230,7 +231,7 @@ value:
 			i++
 			n.Kind, n.Off = String, uint32(i)
 			end := i
-			if stops := binary.LittleEndian.Uint64(s.t.stops[i>>3:]) >> (i & 7); stops != 0 {
+			if stops := stopsFrom(s.stops, i); stops != 0 {
 				end += bits.TrailingZeros64(stops)
 			} else {
 				end = s.t.stop(i)
@@ -245,7 +246,7 @@ value:
 				}
 			}
 			n.End = uint32(end)
-			if uint32(end-i) >= rule.Short && (!rule.Values || n.Flags&Escaped != 0 || !s.g.one(rule, src[i:end])) {
+			if uint32(end-i) >= rule.Short && (!rule.Values || n.Flags&Escaped != 0 || !s.one(rule, i, end)) {
 				kind = String
 			}
 			i = end + 1
@@ -374,6 +375,36 @@ closed:
 	}
 	s.t.met = s.t.met[:more]
 	return i
+}
+
+// one reports whether a string is one of those that a rule lists.
+func (s *scan) one(r *Rule, i, end int) bool {
+	size, text := uint32(end-i), s.src[i:end]
+	var w [4]uint64
+	var hash uint64
+	if size <= 32 && uint(i)+32 <= uint(len(s.src)) {
+		first := &firsts[size]
+		head := s.src[i : i+32 : i+32]
+		w[0] = binary.LittleEndian.Uint64(head) & first[0]
+		w[1] = binary.LittleEndian.Uint64(head[8:]) & first[1]
+		w[2] = binary.LittleEndian.Uint64(head[16:]) & first[2]
+		w[3] = binary.LittleEndian.Uint64(head[24:]) & first[3]
+		hash = mix(hashStart, w[0], w[1], w[2], w[3])
+	} else {
+		w, hash = heads(text), longHash(text)
+	}
+	slots, members := s.g.Slots[r.Slots:r.Slots+r.SlotN], s.g.Members[r.Members:r.Members+r.Count]
+	for at := hash >> (r.Shift & 63); ; at++ {
+		k := uint(slots[at&uint64(len(slots)-1)]) - 1
+		if k >= uint(len(members)) {
+			return false
+		}
+		m := &members[k]
+		if (m.head[0]^w[0])|(m.head[1]^w[1])|(m.head[2]^w[2])|(m.head[3]^w[3]) == 0 && m.size == size &&
+			(size <= 32 || string(s.g.Text[m.rest:m.rest+size-32]) == string(text[32:])) {
+			return true
+		}
+	}
 }
 
 // note takes in a value that does not simply fit.

@@ -11,43 +11,52 @@ import (
 // string of any usual length without a branch for each of its pieces: what costs most in such
 // texts is guessing wrongly how long they are.
 
-// readStops fills t.stops for Src. Behind the end of the text every bit is set, and there are
-// eight bytes more, so that a window of 64 bits can be read everywhere.
+// readStops fills t.stops for Src, a word for 64 bytes. Behind the end of the text every bit is
+// set, and there is a word more, so that 64 bits from anywhere can be read from two words.
 func (t *Tape) readStops() {
-	blocks := len(t.Src)/64 + 1
-	if need := 8*blocks + 8; cap(t.stops) < need {
-		t.stops = make([]byte, need, need+need/4)
+	whole := len(t.Src) / 64
+	if cap(t.stops) < whole+2 {
+		t.stops = make([]uint64, whole+2, whole+whole/4+8)
 	} else {
-		t.stops = t.stops[:need]
+		t.stops = t.stops[:whole+2]
 	}
-	whole := t.Src[:64*(blocks-1)]
-	stopsIn(t.stops, whole)
+	stopsIn(t.stops, t.Src[:64*whole])
 	var last [64]byte // zeros are control characters, which stop
-	copy(last[:], t.Src[len(whole):])
-	stopsIn(t.stops[8*(blocks-1):], last[:])
-	binary.LittleEndian.PutUint64(t.stops[8*blocks:], ^uint64(0))
+	copy(last[:], t.Src[64*whole:])
+	stopsIn(t.stops[whole:], last[:])
+	t.stops[whole+1] = ^uint64(0)
+}
+
+// stopsFrom gives 64 stops from i on.
+func stopsFrom(stops []uint64, i int) uint64 {
+	at := uint(i) >> 6
+	if at+1 >= uint(len(stops)) {
+		return 1 // behind the text
+	}
+	return stops[at]>>(i&63) | stops[at+1]<<1<<(^i&63)
 }
 
 // stop is the first stop from i on, at most the length of the text.
 func (t *Tape) stop(i int) int {
-	at := i >> 6
-	w := binary.LittleEndian.Uint64(t.stops[8*at:]) &^ (1<<(i&63) - 1)
-	for w == 0 {
-		at++
-		w = binary.LittleEndian.Uint64(t.stops[8*at:])
+	for i < len(t.Src) {
+		if w := stopsFrom(t.stops, i); w != 0 {
+			i += bits.TrailingZeros64(w)
+			break
+		}
+		i += 64
 	}
-	return min(at<<6+bits.TrailingZeros64(w), len(t.Src))
+	return min(i, len(t.Src))
 }
 
 // portableStops is stopsIn where there is nothing quicker.
-func portableStops(dst, src []byte) {
-	for ; len(src) >= 64; src, dst = src[64:], dst[8:] {
+func portableStops(dst []uint64, src []byte) {
+	for ; len(src) >= 64; src, dst = src[64:], dst[1:] {
 		var out uint64
 		for k := 0; k < 64; k += 8 {
 			w := binary.LittleEndian.Uint64(src[k:])
 			out |= gather(w|zeros(w^'"'*ones)|zeros(w^'\\'*ones)|zeros(w&(0xe0*ones))) << k
 		}
-		binary.LittleEndian.PutUint64(dst, out)
+		dst[0] = out
 	}
 }
 
