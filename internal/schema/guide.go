@@ -1,6 +1,10 @@
 package schema
 
-import "sallyport/internal/tape"
+import (
+	"encoding/binary"
+
+	"sallyport/internal/tape"
+)
 
 // guide is what the Program knows of texts before they are read, made when it is first
 // needed: for every schema that has no parts a rule of its own, so that most of an answer is
@@ -179,6 +183,10 @@ func (m *Machine) Read(t *tape.Tape, text []byte, lim tape.Limits, root ID) (Ver
 }
 
 func fill(s []state, v state) {
+	for len(s) >= 8 {
+		binary.LittleEndian.PutUint64(s, uint64(v)*byte8)
+		s = s[8:]
+	}
 	for i := range s {
 		s[i] = v
 	}

@@ -58,3 +58,14 @@ func exponentBeyond(digits []byte, limit int) bool {
 	}
 	return false
 }
+
+// nonDigits has the highest bit set in each byte of w that is no digit; only the lowest such
+// bit is exact.
+func nonDigits(w uint64) uint64 {
+	w ^= '0' * ones
+	return (w | (w + 0x76*ones)) & highs
+}
+
+// leading is how many bytes of a word come before the first that has its highest bit set: all
+// eight where there is none.
+func leading(w uint64) int { return int(((w - 1) &^ w) >> 7 & ones * ones >> 56) }

@@ -160,14 +160,18 @@ next:
 			hash = mix(hashStart, w0, w1, w2, w3)
 			keyOff, keyEnd, flags = uint32(i), uint32(end), 0
 		} else {
-			name, from, behind, escaped, err := s.t.name(i)
+			name, from, behind, escaped, err := s.name(i, end)
 			if err != nil {
 				s.err = err
 				return -1
 			}
-			head := heads(name)
-			w0, w1, w2, w3 = head[0], head[1], head[2], head[3]
-			hash, size, rest, end = longHash(name), uint32(len(name)), name[min(32, len(name)):], behind
+			size, rest, end = uint32(len(name)), name[min(32, len(name)):], behind
+			if head := heads(name); size <= 32 {
+				w0, w1, w2, w3 = head[0], head[1], head[2], head[3]
+				hash = mix(hashStart, w0, w1, w2, w3)
+			} else {
+				w0, w1, w2, w3, hash = head[0], head[1], head[2], head[3], longHash(name)
+			}
 			keyOff, keyEnd, flags = from, from+size, escaped
 		}
 		if i = end + 1; uint(i) >= uint(len(src)) || src[i] != ':' {
@@ -284,6 +288,9 @@ value:
 		case aDigit:
 			// Whole numbers of a few digits; number reads all others again.
 			end := i + 1
+			if end+8 <= len(src) {
+				end += leading(nonDigits(binary.LittleEndian.Uint64(src[end:])))
+			}
 			for uint(end) < uint(len(src)) && src[end]-'0' <= 9 {
 				end++
 			}
@@ -436,8 +443,13 @@ func (s *scan) repeated(i int, off, end uint32, flags Flags) int {
 }
 
 // name reads a member's name in the slow way: one that is long, or near the end of the text,
-// or not in ASCII, or with escapes. end is the index of its closing quote.
-func (t *Tape) name(i int) (name []byte, from uint32, end int, flags Flags, err error) {
+// or not in ASCII, or with escapes. stop is the first stop in it; end is the index of its
+// closing quote.
+func (s *scan) name(i, stop int) (name []byte, from uint32, end int, flags Flags, err error) {
+	t := s.t
+	if stop < i+64 && stop < len(s.src) && s.src[stop] == '"' {
+		return s.src[i:stop], uint32(i), stop, 0, nil
+	}
 	if end, ok := plain(t.Src, i); ok {
 		return t.Src[i:end], uint32(i), end, 0, nil
 	}
