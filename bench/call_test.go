@@ -34,7 +34,7 @@ type (
 )
 
 func (freeSessions) Verify(_, siteName string, origin site.Origin) (session.Session, error) {
-	return session.Session{ID: "visit", Site: siteName, Origin: origin}, nil
+	return session.Session{ID: "visit", Site: siteName, Origin: origin, Vouched: session.ByWork}, nil
 }
 func (freeKeys) Verify(context.Context, session.Attempt) (session.StoredKey, error) {
 	return session.StoredKey{ID: "key"}, nil

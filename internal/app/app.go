@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"sallyport/internal/audit"
+	"sallyport/internal/challenge"
 	"sallyport/internal/config"
 	"sallyport/internal/contract"
 	"sallyport/internal/egress"
@@ -80,6 +81,8 @@ type Gate struct {
 	shared   *redis.Server      // nil: this node counts for itself
 	owned    *egress.OwnedMemory
 	freezes  egress.FreezeWatch
+	used     challenge.Used
+	work     *challenge.Work
 	secrets  secret.Sources
 	way      *wayOut
 	mocks    *mocks
@@ -181,6 +184,9 @@ func (g *Gate) openCallers(ctx context.Context, file *config.File) error {
 	}
 	g.verifier, err = session.OpenVerifier(ctx, session.VerifierOptions{Name: issuerName, Keys: g.keys, Store: g.store, Now: g.options.Now, Log: g.log})
 	if err != nil {
+		return err
+	}
+	if err = g.openChallenges(); err != nil {
 		return err
 	}
 	g.siteKeys, err = session.NewSiteKeys(session.SiteKeysOptions{Store: g.store, Limiter: g.limits, Now: g.options.Now, Log: g.log})

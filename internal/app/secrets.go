@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"sallyport/internal/challenge"
 	"sallyport/internal/config"
 	"sallyport/internal/egress"
 	"sallyport/internal/secret"
@@ -176,6 +177,15 @@ func (h *hashKeys) derive(info string) (secret.Value, error) {
 	v := secret.NewValue(raw)
 	h.known[info] = v
 	return v, nil
+}
+
+// challengeKey is the key of proofs of work: the same on every node that has the root key.
+func (h *hashKeys) challengeKey() ([]byte, error) {
+	raw, err := hkdf.Key(sha256.New, h.root.Expose(), nil, "sallyport/v1/challenge", challenge.KeySize)
+	if err != nil {
+		return nil, fmt.Errorf("derive challenge key: %w", err)
+	}
+	return raw, nil
 }
 
 // answers seals what egress keeps for repeats, with the site's data key.

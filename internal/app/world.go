@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -19,7 +18,6 @@ import (
 	"sallyport/internal/ingress"
 	"sallyport/internal/mock"
 	"sallyport/internal/provider"
-	"sallyport/internal/session"
 	"sallyport/internal/site"
 )
 
@@ -29,7 +27,7 @@ func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
 		Sessions: g.verifier, Keys: g.siteKeys, Limiter: g.limits, Freezes: g.freezes, Audit: g.audit,
 		Idempotency: g.store, Flights: &g.flights, Answers: answers{g.keyring}, Owned: g.owned, Recorder: recorder{log: g.log, config: file.Hash}, Alerts: g.bell, Guards: g.guards, Config: file.Hash,
 		PermitReader: g.permitReader, Permits: g.store, Receipts: g.receipts,
-		Upstream: g.upstream, Now: g.options.Now, Steady: g.options.Steady,
+		Challenges: g.work, Upstream: g.upstream, Now: g.options.Now, Steady: g.options.Steady,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the pipeline: %w", err)
@@ -40,7 +38,7 @@ func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
 	}
 	return ingress.NewSnapshot(ingress.World{
 		Receipts: desk{gate: g, config: file.Hash},
-		Sites:    file.Sites, GateHosts: file.Listen.Names, Caller: gate, Sessions: &visits{gate: g, sites: file.Sites},
+		Sites:    file.Sites, GateHosts: file.Listen.Names, Caller: gate, Sessions: &visits{gate: g, sites: file.Sites, calls: gate},
 		Script:  func(name string) []byte { return scripts[name] },
 		Methods: func(c *site.Connection) []string { return browserMethods(file.Catalog, c) },
 		Headers: func(c *site.Connection) []string { return browserHeaders(file.Catalog, c) },
@@ -117,36 +115,6 @@ func (m *mocks) of(c *site.Connection, p *provider.Pack) *mock.Provider {
 	m.made[key] = e
 	return e.mock
 }
-
-// visits implements ingress.Sessions for the sites of one snapshot.
-type visits struct {
-	gate  *Gate
-	sites []*site.Site
-}
-
-// Mint starts a visit.
-func (v *visits) Mint(ctx context.Context, siteName string, origin site.Origin, client netip.Addr) (string, time.Time, error) {
-	ttl := time.Duration(0)
-	for _, s := range v.sites {
-		if s.Name == siteName {
-			ttl = s.SessionTTL
-		}
-	}
-	m, err := v.gate.issuer.Mint(ctx, session.Request{Site: siteName, Origin: origin, Client: client, TTL: ttl})
-	return m.Token, m.Session.ExpiresAt, err
-}
-
-// Revoke ends the visit of a token.
-func (v *visits) Revoke(ctx context.Context, siteName string, origin site.Origin, token string) error {
-	s, err := v.gate.verifier.Verify(token, siteName, origin)
-	if err != nil {
-		return err
-	}
-	return v.gate.verifier.Revoke(ctx, s)
-}
-
-// KeySet is the document of /.well-known/jwks.json.
-func (v *visits) KeySet() []byte { return v.gate.keys.JWKS() }
 
 func (g *Gate) ingressConfig(f *config.File) (ingress.Config, error) {
 	c := ingress.Config{Public: f.Listen.Public, HTTP: f.Listen.HTTP, Log: g.log, Now: g.options.Now, Ready: g.ready, Degraded: g.degraded}

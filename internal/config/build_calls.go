@@ -67,6 +67,11 @@ func (l *linker) backend(v *value) {
 // kind of auth is there, and its credentials are complete.
 func (l *linker) needs() {
 	ops := l.allowed()
+	if l.pack.BotCheck != nil && l.site.Vouching.Challenge == l.conn.Name {
+		if op, ok := l.pack.Contract().Find(l.pack.BotCheck.Operation); ok {
+			ops = append(ops, op)
+		}
+	}
 	if len(ops) == 0 && !l.v.at("browser").present() && !l.v.at("backend").present() {
 		l.fault(l.v, "nobody may call anything on this connection", "allow operations under browser or backend")
 	}

@@ -43,6 +43,7 @@ func (l *linker) rule(op *contract.Operation, v *value) *site.BrowserRule {
 	r.returns(v.at("returns"))
 	r.receipt(v.at("receipt"))
 	r.rule.Limits = l.limits(v.at("limit"), ratelimit.PerSession, ratelimit.PerPrefix, ratelimit.PerOperation)
+	r.rule.Vouched = v.at("vouched").str() == "required"
 	r.overlaps()
 	r.guarded()
 	r.required()

@@ -51,6 +51,7 @@ func (b *builder) site(name string, v *value) *site.Site {
 	}
 	s.Limits = b.limits(v.at("limit"), ratelimit.PerSession, ratelimit.PerPrefix, ratelimit.PerSite)
 	s.Guards = b.guards(v.at("guards"))
+	b.vouching(v.at("vouching"), s)
 	conns := v.at("connections")
 	if conns.form == mapping && len(conns.entries) == 0 {
 		b.fault(conns, "the site has no connection", "add one: payments: {provider: …, mode: mock}")
@@ -66,6 +67,7 @@ func (b *builder) site(name string, v *value) *site.Site {
 
 // siteWhole checks what only shows when all of a site is known.
 func (b *builder) siteWhole(v *value, s *site.Site) {
+	b.botCheck(v.at("vouching"), s)
 	fromBrowser, preview := false, false
 	for _, c := range s.Connections {
 		fromBrowser = fromBrowser || len(c.Browser) > 0

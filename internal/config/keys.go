@@ -81,6 +81,7 @@ func siteKeys() *key {
 		limitKey("Limits over the whole site, for instance `1000 per minute per site`. Where none is per session or per prefix, 120 per minute per session and 600 per minute per prefix hold for browsers."),
 		observeKey("Checks that only report, for all connections of the site."),
 		guardKeys(),
+		vouchingKeys(),
 		{name: "connections", kind: kindTable, required: true, names: namePattern, namesAre: "CONNECTION", item: connectionKeys(), doc: "The site's uses of providers by name; the name is part of the URL: `api/CONNECTION/…`."},
 		{name: "region", later: "the strictest rules hold for every visitor"},
 		{name: "purposes", later: "consent and purposes are not recorded; do not connect a provider that needs the visitor's consent"},
@@ -94,5 +95,5 @@ func limitKey(doc string) *key {
 
 func observeKey(doc string) *key {
 	return &key{name: "observe", kind: kindList, single: true, def: "every check enforces", doc: doc + " Each is listed by `check` and logged at every start.",
-		item: &key{kind: kindText, example: "response-contract", enum: egress.Checks(), want: "request-contract, response-contract, grammar or limits"}, example: "[response-contract]"}
+		item: &key{kind: kindText, example: "response-contract", enum: egress.Checks(), want: "request-contract, response-contract, grammar, limits or vouching"}, example: "[response-contract]"}
 }

@@ -66,6 +66,7 @@ func ruleKeys() *key {
 		returns,
 		pathList("receipt", "Fields of the answer, whether returned or not, that the gate states in a signed receipt for the site's backend (docs/guide/receipts.md).", "status"),
 		limitKey("Limits for this operation, beside those of the connection and the site."),
+		vouchedKey(),
 		{name: "from", later: "lists in the file are not read; write the values under one_of or the bounds under range"},
 	}}
 }

@@ -45,6 +45,9 @@ func (x *exchange) view() *contract.View {
 	if x.rule != nil {
 		return x.rule.view
 	}
+	if x.caller == site.Gate {
+		return x.conn.own.view
+	}
 	return x.conn.backend[x.op.ID].view
 }
 

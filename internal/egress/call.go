@@ -32,6 +32,8 @@ type Call struct {
 	// ReadBody reads the body, at most limit bytes; more is problem.BodyTooLarge.
 	// It may be called once.
 	ReadBody func(limit int64) ([]byte, error)
+	// own is set where the gate itself asks; the edge cannot set it.
+	own *ownCall
 }
 
 // Answer is what the edge writes. Problem, when set, is written instead of Body.

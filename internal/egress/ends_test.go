@@ -52,7 +52,7 @@ func (p *parts) Verify(token, s string, o site.Origin) (session.Session, error) 
 	if token == "" {
 		return session.Session{}, problem.New(problem.Unauthenticated, "no session")
 	}
-	return session.Session{ID: token, Site: s, Origin: o}, nil
+	return session.Session{ID: token, Site: s, Origin: o, Vouched: session.ByWork}, nil
 }
 
 type keys struct{}

@@ -10,10 +10,11 @@ import (
 	"sallyport/internal/guard"
 	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
+	"sallyport/internal/session"
 	"sallyport/internal/site"
 )
 
-// Deps are the things a Gate works with. All are required; all are safe for
+// Deps are the things a Gate works with. All but those that say so are required; all are safe for
 // concurrent use.
 type Deps struct {
 	Sessions    Sessions
@@ -35,6 +36,11 @@ type Deps struct {
 	PermitReader PermitReader
 	Permits      Permits
 	Receipts     Receipts
+	// Challenges makes proofs of work. Without it a visit that would be asked for one is
+	// refused.
+	Challenges Challenges
+	// Signs may be nil: then there are none.
+	Signs Signs
 	// Config names the configuration in audit entries.
 	Config string
 	// Upstream gives the way out for one server of a connection. It is asked
@@ -59,6 +65,7 @@ type Gate struct {
 type siteRules struct {
 	*site.Site
 	conns map[string]*connection
+	whole session.Vouched // with which a visit may draw on the whole of a budget
 }
 
 // connection is a connection as the pipeline needs it.
@@ -75,6 +82,7 @@ type connection struct {
 	limits    [2][]ratelimit.Rule // of the site, of the connection
 	// accountKey names the provider account that the connection works with.
 	accountKey string
+	own        *ownRule // what the gate may ask for itself; usually nil
 }
 
 // backendRule is what a site key may do with one operation.
@@ -90,7 +98,8 @@ type browserRule struct {
 	receipt  *contract.View // of the fields that a receipt states; nil: none is made
 	sealsURL bool           // among the sealed values may be an address for the visitor
 	upstream Upstream
-	owned    *ownedRule // nil: no id is named, and none is remembered
+	owned    *ownedRule      // nil: no id is named, and none is remembered
+	need     session.Vouched // of the visit
 }
 
 // Catalog finds provider packs.
@@ -109,7 +118,7 @@ func New(sites []*site.Site, catalog Catalog, deps Deps) (*Gate, error) {
 	}
 	g := &Gate{sites: map[string]*siteRules{}, steps: pipeline(), deps: deps}
 	for _, s := range sites {
-		rules := &siteRules{Site: s, conns: map[string]*connection{}}
+		rules := &siteRules{Site: s, conns: map[string]*connection{}, whole: WholeBudget(s.Vouching)}
 		for name, c := range s.Connections {
 			conn, err := g.compile(s, c, catalog)
 			if err != nil {
@@ -137,6 +146,9 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 	if err == nil && len(wanted) > 0 && g.deps.Owned == nil {
 		err = errors.New("there is no memory for owned ids")
 	}
+	if err == nil {
+		err = g.openOwn(s, conn)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +169,7 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 		if err != nil {
 			return nil, fmt.Errorf("operation %s: %w", name, err)
 		}
-		compiled := &browserRule{BrowserRule: rule, view: view, upstream: upstream, owned: owned}
+		compiled := &browserRule{BrowserRule: rule, view: view, upstream: upstream, owned: owned, need: Need(s, rule, op)}
 		if err := compiled.seal(op); err != nil {
 			return nil, fmt.Errorf("operation %s: %w", name, err)
 		}

@@ -294,7 +294,7 @@ func (sessions) Verify(token, siteName string, origin site.Origin) (session.Sess
 	if !strings.HasPrefix(token, "visit-") {
 		return session.Session{}, problem.New(problem.Unauthenticated, "no")
 	}
-	return session.Session{ID: token, Site: siteName, Origin: origin}, nil
+	return session.Session{ID: token, Site: siteName, Origin: origin, Vouched: session.ByWork}, nil
 }
 
 type freezes struct{}

@@ -64,7 +64,7 @@ func pipeline() []step {
 		{name: "caller", run: identify},
 		{name: "operation", run: findOperation},
 		{name: "account", run: checkAccount},
-		{name: "vouching", run: vouch},
+		{name: "vouching", check: CheckVouching, run: vouch},
 		{name: "limits", check: CheckLimits, run: takeLimits},
 		{name: "parse", check: CheckRequest, run: parse},
 		{name: "grammar", check: CheckGrammar, run: applyGrammar},
@@ -96,7 +96,7 @@ const (
 
 // Checks lists the checks that can be told to only report, for configuration.
 func Checks() []string {
-	return []string{CheckGrammar, CheckLimits, CheckRequest, CheckResponse}
+	return []string{CheckGrammar, CheckLimits, CheckRequest, CheckResponse, CheckVouching}
 }
 
 // Call runs the pipeline for one call. See Caller.
@@ -159,7 +159,8 @@ func fatal(d Decision) bool {
 		return true
 	}
 	switch d.Problem.Code {
-	case problem.ContractViolation, problem.ParameterRefused, problem.RateLimited, problem.UpstreamContract:
+	case problem.ContractViolation, problem.ParameterRefused, problem.RateLimited, problem.UpstreamContract,
+		problem.ChallengeRequired, problem.ChallengeRefused, problem.VoucherRequired:
 		return false
 	}
 	return true

@@ -6,6 +6,7 @@ import (
 
 	"sallyport/internal/audit"
 	"sallyport/internal/problem"
+	"sallyport/internal/site"
 )
 
 // send makes the call. Operations with effects write an audit intent before each
@@ -53,6 +54,9 @@ func (x *exchange) told() problem.Outcome {
 func (x *exchange) way() Upstream {
 	if x.rule != nil {
 		return x.rule.upstream
+	}
+	if x.caller == site.Gate {
+		return x.conn.own.upstream
 	}
 	return x.conn.backend[x.op.ID].upstream
 }

@@ -49,6 +49,10 @@ func checkFreeze(_ context.Context, g *Gate, x *exchange) Decision {
 // needs a session; a site key that arrives from a browser is refused, because a key
 // in a page is a leaked key.
 func identify(ctx context.Context, g *Gate, x *exchange) Decision {
+	if x.call.own != nil {
+		x.caller = site.Gate
+		return allow("the gate itself")
+	}
 	if x.call.Origin != "" {
 		previews := x.conn.Mode != provider.Live
 		if !x.site.Allows(x.call.Origin, previews) {
@@ -190,6 +194,13 @@ func withoutQuery(raw string, names []string) string {
 
 // findOperation matches method and path against the contract and the caller's allow-list.
 func findOperation(_ context.Context, _ *Gate, x *exchange) Decision {
+	if x.caller == site.Gate {
+		if x.conn.own == nil || x.conn.own.op.ID != x.call.own.operation {
+			return deny(problem.New(problem.OperationRefused, "the gate does not ask this connection for itself"))
+		}
+		x.op = x.conn.own.op
+		return allow("the site's bot check")
+	}
 	op, methods := x.conn.doc.Route(x.call.Method, x.call.Path)
 	if op == nil {
 		if len(methods) > 0 {

@@ -16,7 +16,7 @@ const exposed = "Sallyport-Request-Id, Sallyport-Receipt, Retry-After, RateLimit
 // and the parameters of the connection's operations that travel in headers and that the
 // file leaves to the page.
 func (r *route) corsHeaders() []string {
-	all := []string{"authorization", "content-type", "idempotency-key", "sallyport-permit"}
+	all := []string{"authorization", "content-type", "idempotency-key", "sallyport-proof", "sallyport-voucher", "sallyport-permit"}
 	if r.conn == nil || r.site == nil {
 		return all
 	}
@@ -98,7 +98,7 @@ func (x *exchange) methods() []string {
 	case endReceipts:
 		return []string{"POST"}
 	case endSession:
-		return []string{"POST", "DELETE"}
+		return []string{"GET", "POST", "DELETE"}
 	default:
 		return []string{"GET", "HEAD"}
 	}

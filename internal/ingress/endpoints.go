@@ -7,7 +7,6 @@ import (
 	"net/textproto"
 	"strconv"
 	"strings"
-	"time"
 
 	"sallyport/internal/egress"
 	"sallyport/internal/problem"
@@ -87,58 +86,6 @@ func (x *exchange) bearer() string {
 		return ""
 	}
 	return strings.Trim(token, " ")
-}
-
-// session makes or ends a visit. Only a page of the site may: Origin is required here,
-// although it proves nothing about who is outside a browser.
-func (x *exchange) session() *problem.Error {
-	if x.r.Method != http.MethodPost && x.r.Method != http.MethodDelete {
-		return x.methodRefused()
-	}
-	if x.origin == "" {
-		return originRefused().WithHint("a session is for a page of the site: send its Origin. Backends use a site key instead")
-	}
-	if body, err := x.readBody(1 << 10); err != nil {
-		return problem.From(err)
-	} else if p := x.sessionBody(body); p != nil {
-		return p
-	}
-	name, origin := x.route.site.site.Name, site.Origin(x.origin)
-	if x.r.Method == http.MethodDelete {
-		if x.bearer() == "" {
-			return problem.New(problem.Unauthenticated, "no session token was sent").WithHint("send Authorization: Bearer TOKEN")
-		}
-		if err := x.world.sessions.Revoke(x.r.Context(), name, origin, x.bearer()); err != nil {
-			return problem.From(err)
-		}
-		x.w.WriteHeader(http.StatusNoContent)
-		return nil
-	}
-	token, expires, err := x.world.sessions.Mint(x.r.Context(), name, origin, x.client)
-	if err != nil {
-		return problem.From(err)
-	}
-	x.json(http.StatusOK, struct {
-		Token     string `json:"token"`
-		ExpiresIn int64  `json:"expires_in"`
-	}{token, int64(expires.Sub(x.s.config.Now()) / time.Second)})
-	return nil
-}
-
-// sessionBody: nothing, or an empty JSON object said to be JSON.
-func (x *exchange) sessionBody(body []byte) *problem.Error {
-	if len(body) == 0 {
-		return nil
-	}
-	kind, _, _ := strings.Cut(x.r.Header.Get("Content-Type"), ";")
-	if !strings.EqualFold(strings.TrimSpace(kind), "application/json") {
-		return problem.New(problem.MediaType, "a session request has no body, or an empty JSON object").
-			WithHint("send no body")
-	}
-	if strings.TrimSpace(string(body)) != "{}" {
-		return problem.New(problem.BadBody, "a session request has no parameters").WithHint("send no body")
-	}
-	return nil
 }
 
 // script serves the site's client.js. A page of another origin imports it with CORS; it

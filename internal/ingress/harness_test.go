@@ -110,6 +110,25 @@ func (f *fakeSessions) Revoke(_ context.Context, s string, o site.Origin, token 
 	return nil
 }
 
+func (f *fakeSessions) Describe(_ context.Context, r VisitRequest) (Visit, error) {
+	if r.Token != "good" {
+		return Visit{}, problem.New(problem.Unauthenticated, "the token is not valid")
+	}
+	return Visit{ID: "visit-1", Vouched: "nobody", Expires: time.Now().Add(time.Minute + 500*time.Millisecond), Challenge: map[string]string{"salt": "s"}}, nil
+}
+
+func (f *fakeSessions) Raise(_ context.Context, r VisitRequest, e Evidence) (string, time.Time, error) {
+	if r.Token != "good" {
+		return "", time.Time{}, problem.New(problem.Unauthenticated, "the token is not valid")
+	}
+	if e.Proof != "work good" && e.Voucher != "good" {
+		p := problem.New(problem.ChallengeRefused, "no")
+		p.Extra = map[string]any{"challenge": "again"}
+		return "", time.Time{}, p
+	}
+	return "raised", time.Now().Add(time.Minute + 500*time.Millisecond), nil
+}
+
 func (f *fakeSessions) KeySet() []byte { return []byte(`{"keys":[]}`) }
 
 // gate is a running server with its fakes.

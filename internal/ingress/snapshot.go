@@ -19,10 +19,38 @@ type Sessions interface {
 	// Mint makes a bearer token for a visit from origin, already known to be one of the
 	// site's origins.
 	Mint(ctx context.Context, siteName string, origin site.Origin, client netip.Addr) (token string, expires time.Time, err error)
+	// Describe says what is known of the visit of r.Token.
+	Describe(ctx context.Context, r VisitRequest) (Visit, error)
+	// Raise gives a new token for the visit of r.Token, which the evidence vouches for.
+	Raise(ctx context.Context, r VisitRequest, e Evidence) (token string, expires time.Time, err error)
 	// Revoke ends the visit of token. A token that does not verify is an error.
 	Revoke(ctx context.Context, siteName string, origin site.Origin, token string) error
 	// KeySet is the JWK set that verifies the tokens.
 	KeySet() []byte
+}
+
+// VisitRequest is a page's request about its visit.
+type VisitRequest struct {
+	ID     string // request id
+	Site   string
+	Origin site.Origin
+	Client netip.Addr
+	Token  string // bearer; not verified yet
+}
+
+// Evidence is what a page brings so that its visit is vouched for; one of both.
+type Evidence struct {
+	Voucher string // of the site's backend
+	Proof   string // "work PAYLOAD" or "CONNECTION TOKEN"
+}
+
+// Visit is what a page may know of its visit.
+type Visit struct {
+	ID      string
+	Vouched string // nobody, work, challenge, backend
+	Expires time.Time
+	// Challenge is the task that would raise the visit; nil where it needs none.
+	Challenge any
 }
 
 // World is what a Snapshot is made from. The sites must not be changed afterwards.

@@ -40,6 +40,12 @@ const (
 	RateLimited       Code = "rate_limited"
 	GuardRefused      Code = "guard_refused"
 
+	// Who speaks for the visit.
+	ChallengeRequired Code = "challenge_required"
+	ChallengeRefused  Code = "challenge_refused"
+	VoucherRequired   Code = "voucher_required"
+	VoucherRefused    Code = "voucher_refused"
+
 	// What the caller sent.
 	ParameterRefused    Code = "parameter_refused"
 	NotOwned            Code = "not_owned"
@@ -117,6 +123,10 @@ func Codes() []Info {
 		{Frozen, http.StatusServiceUnavailable, "Calls are frozen"},
 		{RateLimited, http.StatusTooManyRequests, "Too many requests"},
 		{GuardRefused, http.StatusForbidden, "A guard against abuse refused the call"},
+		{ChallengeRequired, http.StatusForbidden, "A challenge has to be solved first"},
+		{ChallengeRefused, http.StatusForbidden, "The answer to the challenge does not count"},
+		{VoucherRequired, http.StatusForbidden, "The site's backend has to vouch for this visit"},
+		{VoucherRefused, http.StatusForbidden, "The voucher does not count"},
 		{ParameterRefused, http.StatusUnprocessableEntity, "Parameter not allowed from this caller"},
 		{NotOwned, http.StatusForbidden, "This visit did not receive that object"},
 		{PermitRequired, http.StatusForbidden, "A permit of the site's backend is required"},

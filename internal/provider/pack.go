@@ -66,12 +66,15 @@ type Pack struct {
 	// billed. A call that carries one is refused, whoever makes it.
 	AccountHeaders []AccountHeader `json:"account_headers,omitempty"`
 	Webhook        *Webhook        `json:"webhook,omitempty"`
-	Surface        Surface         `json:"surface"`
-	KeyShapes      []KeyShape      `json:"key_shapes,omitempty"`
-	Caching        *Fact           `json:"caching,omitempty"`
-	Regions        []Fact          `json:"regions"`    // where data is processed; empty = not published
-	Compliance     []Compliance    `json:"compliance"` // claims as published, with source and date
-	Notes          []Fact          `json:"notes,omitempty"`
+	// BotCheck is set where the provider tells scripts from visitors: a site can name a
+	// connection of it under vouching.challenge.
+	BotCheck   *BotCheck    `json:"bot_check,omitempty"`
+	Surface    Surface      `json:"surface"`
+	KeyShapes  []KeyShape   `json:"key_shapes,omitempty"`
+	Caching    *Fact        `json:"caching,omitempty"`
+	Regions    []Fact       `json:"regions"`    // where data is processed; empty = not published
+	Compliance []Compliance `json:"compliance"` // claims as published, with source and date
+	Notes      []Fact       `json:"notes,omitempty"`
 	// Imported is set in packs that `sallyport providers import` made from a description of
 	// the API. No person has read the provider's pages for such a pack, so what the description
 	// does not say is not published in it: functions and docs may be missing.
@@ -121,6 +124,25 @@ type Auth struct {
 	// TokenServer and TokenPath name the token endpoint of oauth_client_credentials.
 	TokenServer string `json:"token_server,omitempty"`
 	TokenPath   string `json:"token_path,omitempty"`
+}
+
+// BotCheck says how the gate asks a provider whether the token that its widget gave to a
+// page is good, and how to read the answer. Fields are parameter paths of the answer.
+type BotCheck struct {
+	Operation string `json:"operation"`
+	Token     string `json:"token"`     // parameter of the operation that takes the token
+	MaxToken  int    `json:"max_token"` // longest token, in bytes
+	// Life is how long a token may be checked, as a Go duration.
+	Life     string `json:"life"`
+	Good     string `json:"good"`               // boolean: the token counts
+	Hostname string `json:"hostname,omitempty"` // text: where the widget ran
+	Action   string `json:"action,omitempty"`   // text: what the page made it for
+	Codes    string `json:"codes"`              // list of texts: why not
+	// OwnFaults are codes that mean that the gate's question was wrong, not the token.
+	OwnFaults []string `json:"own_faults"`
+	// TestHostnames are answered for the provider's test keys; they count outside mode live.
+	TestHostnames []string `json:"test_hostnames,omitempty"`
+	Source        string   `json:"source"`
 }
 
 // PublicField is a value that reaches client.js.

@@ -59,9 +59,12 @@ type Minted struct {
 	Decision ratelimit.Decision
 }
 
-// mintOperation keeps the counts of minting apart from those of calls; no connection
+// These keep the counts of minting and raising apart from those of calls; no connection
 // has an empty name.
-const mintOperation = "session.mint"
+const (
+	mintOperation  = "session.mint"
+	raiseOperation = "session.raise"
+)
 
 // Mint starts a visit. Over a limit it returns problem.RateLimited, with Checks and
 // Decision set.
@@ -70,12 +73,7 @@ func (i *Issuer) Mint(ctx context.Context, r Request) (Minted, error) {
 		return Minted{}, errors.New("mint session: site and origin are required")
 	}
 	now := i.o.Now()
-	prefix := ratelimit.Subject{Operation: mintOperation, Client: r.Client}
-	whole := ratelimit.Subject{Operation: mintOperation, Site: r.Site}
-	m := Minted{Checks: []ratelimit.Check{
-		i.o.Limiter.Check(ratelimit.AtOperation, i.o.PerPrefix, &prefix),
-		i.o.Limiter.Check(ratelimit.AtOperation, i.o.PerSite, &whole),
-	}}
+	m := Minted{Checks: i.checks(mintOperation, r.Site, r.Client)}
 	var err error
 	if m.Decision, err = i.o.Limiter.AllowAll(ctx, now, m.Checks); err != nil {
 		return Minted{}, limiterFault(err)
@@ -96,6 +94,28 @@ func (i *Issuer) Mint(ctx context.Context, r Request) (Minted, error) {
 	}
 	m.Session = c.session()
 	return m, nil
+}
+
+// AllowRaise counts a try to raise a visit, before its evidence is looked at: as many as
+// visits may be minted, counted apart. Over a limit it returns problem.RateLimited.
+func (i *Issuer) AllowRaise(ctx context.Context, siteName string, client netip.Addr) error {
+	d, err := i.o.Limiter.AllowAll(ctx, i.o.Now(), i.checks(raiseOperation, siteName, client))
+	if err != nil {
+		return limiterFault(err)
+	}
+	if !d.Allowed {
+		return d.Problem()
+	}
+	return nil
+}
+
+func (i *Issuer) checks(operation, siteName string, client netip.Addr) []ratelimit.Check {
+	prefix := ratelimit.Subject{Operation: operation, Client: client}
+	whole := ratelimit.Subject{Operation: operation, Site: siteName}
+	return []ratelimit.Check{
+		i.o.Limiter.Check(ratelimit.AtOperation, i.o.PerPrefix, &prefix),
+		i.o.Limiter.Check(ratelimit.AtOperation, i.o.PerSite, &whole),
+	}
 }
 
 // Raise gives a new token for the visit of s, which Verify has accepted, vouched for by v.

@@ -23,6 +23,7 @@ const (
 	Nobody  Caller = ""
 	Browser Caller = "browser" // a session: a visit, not a person
 	Backend Caller = "backend" // a site key
+	Gate    Caller = "gate"    // the gate itself, asking a bot check of the site's own connection
 )
 
 // Site is one client website.
@@ -33,8 +34,32 @@ type Site struct {
 	PreviewOrigins []Preview
 	SessionTTL     time.Duration
 	Limits         []ratelimit.Rule
+	Vouching       Vouching
 	Connections    map[string]*Connection
 	Guards         guard.Rules
+}
+
+// Demand says which browser operations want a challenge from a visit for which nobody
+// vouches.
+type Demand string
+
+// The demands. The zero value demands where it costs.
+const (
+	DemandCostly Demand = ""     // effects money or message, or a price
+	DemandAll    Demand = "all"  // every operation
+	DemandNone   Demand = "none" // no operation, but for rules with vouched: required
+)
+
+// Vouching says how a site tells scripts from visitors.
+type Vouching struct {
+	Demand Demand
+	// Challenge is the connection whose provider checks for bots; empty: a proof of work.
+	Challenge string
+	// Action is what the bot check's widget must have been made for; empty: any.
+	Action string
+	// WholeBudget is who may draw on the whole of a budget, while all others share a small
+	// part: "" (everybody who is vouched for), challenge or backend.
+	WholeBudget string
 }
 
 // Connection is a site's use of one provider.
@@ -83,6 +108,8 @@ type BrowserRule struct {
 	// empty: no receipt.
 	Receipt []contract.Path
 	Limits  []ratelimit.Rule
+	// Vouched: only for visits that the site's backend vouches for.
+	Vouched bool
 }
 
 // Leaves reports whether the rule leaves something of a parameter to the browser.

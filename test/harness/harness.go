@@ -7,8 +7,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -18,6 +22,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -302,15 +307,66 @@ func (g *Gate) Do(method, path, body string, header map[string]string) Reply {
 	return Reply{Status: answer.StatusCode, Header: answer.Header, Body: string(raw)}
 }
 
-// Session starts a visit of a site below /SITE/ from an origin.
+// Session starts a visit of a site below /SITE/ from an origin, and has it vouched for as
+// client.js does: with a proof of work.
 func (g *Gate) Session(site, origin string) string {
 	g.t.Helper()
-	r := g.Do("POST", "/"+site+"/session", "", map[string]string{"Origin": origin})
+	return g.Raise(site, origin, g.Unvouched(site, origin))
+}
+
+// Unvouched starts a visit for which nobody vouches.
+func (g *Gate) Unvouched(site, origin string) string {
+	g.t.Helper()
+	return g.token("/"+site+"/session", map[string]string{"Origin": origin})
+}
+
+// Raise solves the challenge of a visit's site and gives its new token.
+func (g *Gate) Raise(site, origin, token string) string {
+	g.t.Helper()
+	header := map[string]string{"Origin": origin, "Authorization": "Bearer " + token}
+	var shown struct{ Challenge Work }
+	if r := g.Do("GET", "/"+site+"/session", "", header); r.Status != 200 || json.Unmarshal([]byte(r.Body), &shown) != nil {
+		g.t.Fatalf("GET session: %d %s", r.Status, r.Body)
+	}
+	header["Sallyport-Proof"] = "work " + shown.Challenge.Solve(g.t)
+	return g.token("/"+site+"/session", header)
+}
+
+func (g *Gate) token(path string, header map[string]string) string {
+	g.t.Helper()
+	r := g.Do("POST", path, "", header)
 	m := regexp.MustCompile(`"token":\s*"([^"]+)"`).FindStringSubmatch(r.Body)
 	if r.Status >= 300 || m == nil {
 		g.t.Fatalf("POST session: %d %s", r.Status, r.Body)
 	}
 	return m[1]
+}
+
+// Work is a proof of work as the gate asks for it.
+type Work struct {
+	Algorithm string `json:"algorithm"`
+	Challenge string `json:"challenge"`
+	Salt      string `json:"salt"`
+	MaxNumber int64  `json:"maxnumber"`
+	Signature string `json:"signature"`
+}
+
+// Solve finds the number and writes the proof.
+func (w Work) Solve(t testing.TB) string {
+	t.Helper()
+	for n := int64(0); n <= w.MaxNumber; n++ {
+		sum := sha256.Sum256(strconv.AppendInt([]byte(w.Salt), n, 10))
+		if hex.EncodeToString(sum[:]) != w.Challenge {
+			continue
+		}
+		raw, err := json.Marshal(map[string]any{"algorithm": w.Algorithm, "challenge": w.Challenge, "number": n, "salt": w.Salt, "signature": w.Signature})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return base64.StdEncoding.EncodeToString(raw)
+	}
+	t.Fatalf("no number from 0 to %d solves %+v", w.MaxNumber, w)
+	return ""
 }
 
 // FreeAddress is a loopback address that nothing listened on a moment ago, with a port

@@ -1,0 +1,130 @@
+package app
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	"sallyport/internal/challenge"
+	"sallyport/internal/egress"
+	"sallyport/internal/ingress"
+	"sallyport/internal/problem"
+	"sallyport/internal/session"
+	"sallyport/internal/site"
+)
+
+// openChallenges makes what vouches for visits: proofs of work, and the memory of what was
+// used.
+func (g *Gate) openChallenges() error {
+	key, err := g.hashKeys.challengeKey()
+	if err != nil {
+		return err
+	}
+	g.used = challenge.NewMemory(g.options.Now, 0)
+	g.work, err = challenge.New(challenge.Options{Key: key, Used: g.used, Meter: challenge.Meter{Limiter: g.limiter}, Now: g.options.Now})
+	return err
+}
+
+// visits implements ingress.Sessions for the sites of one snapshot.
+type visits struct {
+	gate  *Gate
+	calls *egress.Gate
+	sites []*site.Site
+}
+
+func (v *visits) site(name string) *site.Site {
+	for _, s := range v.sites {
+		if s.Name == name {
+			return s
+		}
+	}
+	return &site.Site{Name: name}
+}
+
+// Mint starts a visit.
+func (v *visits) Mint(ctx context.Context, siteName string, origin site.Origin, client netip.Addr) (string, time.Time, error) {
+	m, err := v.gate.issuer.Mint(ctx, session.Request{Site: siteName, Origin: origin, Client: client, TTL: v.site(siteName).SessionTTL})
+	return m.Token, m.Session.ExpiresAt, err
+}
+
+// Revoke ends the visit of a token.
+func (v *visits) Revoke(ctx context.Context, siteName string, origin site.Origin, token string) error {
+	s, err := v.gate.verifier.Verify(token, siteName, origin)
+	if err != nil {
+		return err
+	}
+	return v.gate.verifier.Revoke(ctx, s)
+}
+
+// KeySet is the document of /.well-known/jwks.json.
+func (v *visits) KeySet() []byte { return v.gate.keys.JWKS() }
+
+// Describe says what is known of a visit, with a challenge where one would raise it.
+func (v *visits) Describe(ctx context.Context, r ingress.VisitRequest) (ingress.Visit, error) {
+	s, err := v.gate.verifier.Verify(r.Token, r.Site, r.Origin)
+	if err != nil {
+		return ingress.Visit{}, err
+	}
+	out := ingress.Visit{ID: s.ID, Vouched: s.Vouched.String(), Expires: s.ExpiresAt}
+	if s.Vouched == session.ByNobody {
+		out.Challenge = v.task(ctx, s, r.Client)
+	}
+	return out, nil
+}
+
+// task is what a visit has to do to be vouched for on its site.
+func (v *visits) task(ctx context.Context, s session.Session, client netip.Addr) any {
+	if kind := v.site(s.Site).Vouching; kind.Challenge != "" {
+		return egress.BotCheck{Connection: kind.Challenge, Action: kind.Action}
+	}
+	return v.gate.work.Make(ctx, challenge.Binding{Site: s.Site, Visit: s.ID, For: challenge.ForVisit}, client, v.calls.Signs(s.Site, s.ID, client))
+}
+
+// Raise gives a new token for the visit of r.Token, which the evidence vouches for.
+func (v *visits) Raise(ctx context.Context, r ingress.VisitRequest, e ingress.Evidence) (string, time.Time, error) {
+	s, err := v.gate.verifier.Verify(r.Token, r.Site, r.Origin)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	if err := v.gate.issuer.AllowRaise(ctx, r.Site, r.Client); err != nil {
+		return "", time.Time{}, err
+	}
+	by, err := v.evidence(ctx, s, r, e)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	m, err := v.gate.issuer.Raise(s, by)
+	return m.Token, m.Session.ExpiresAt, err
+}
+
+// evidence says what the page's evidence proves; one that does not count is an error.
+func (v *visits) evidence(ctx context.Context, s session.Session, r ingress.VisitRequest, e ingress.Evidence) (session.Vouched, error) {
+	if e.Voucher != "" {
+		return session.ByNobody, problem.New(problem.VoucherRefused, "the voucher does not count")
+	}
+	kind, proof, _ := strings.Cut(e.Proof, " ")
+	var err error
+	by := session.ByWork
+	switch want := v.site(s.Site).Vouching.Challenge; {
+	case kind == egress.ProofOfWork && want == "":
+		err = v.gate.work.Check(ctx, challenge.Binding{Site: s.Site, Visit: s.ID, For: challenge.ForVisit}, proof)
+	case want != "" && kind == want:
+		by = session.ByChallenge
+		err = v.calls.CheckBots(ctx, egress.BotToken{Request: r.ID, Site: s.Site, Connection: kind, Token: proof, Client: r.Client, Origin: s.Origin})
+	default:
+		err = problem.New(problem.ChallengeRefused, "the site does not take a proof of that kind").
+			WithHint("send %s: %s PROOF", egress.ProofHeader, wanted(want))
+	}
+	if p := problem.From(err); p != nil && p.Code == problem.ChallengeRefused {
+		return by, egress.WithChallenge(p, v.task(ctx, s, r.Client), true)
+	}
+	return by, err
+}
+
+func wanted(connection string) string {
+	if connection == "" {
+		return egress.ProofOfWork
+	}
+	return connection
+}
