@@ -65,6 +65,7 @@ func TestDocumentedExample(t *testing.T) {
 		t.Fatalf("POST session: %d %s", visit.Status, visit.Body)
 	}
 	token, _ := field(t, visit.Body, "token").(string)
+	token = g.RaiseAt("/session", at(map[string]string{"Origin": origin, "Authorization": "Bearer " + token}))
 	r := g.Do("POST", "/api/payments/v1/payment_intents",
 		`{"amount":1900,"receipt_email":"ada@example.com","statement_descriptor_suffix":"GIFTS"}`,
 		at(map[string]string{"Origin": origin, "Authorization": "Bearer " + token, "Content-Type": "application/json"}))

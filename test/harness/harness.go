@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -323,13 +324,19 @@ func (g *Gate) Unvouched(site, origin string) string {
 // Raise solves the challenge of a visit's site and gives its new token.
 func (g *Gate) Raise(site, origin, token string) string {
 	g.t.Helper()
-	header := map[string]string{"Origin": origin, "Authorization": "Bearer " + token}
+	return g.RaiseAt("/"+site+"/session", map[string]string{"Origin": origin, "Authorization": "Bearer " + token})
+}
+
+// RaiseAt is Raise for a path and headers of any site; header has Origin and Authorization.
+func (g *Gate) RaiseAt(path string, header map[string]string) string {
+	g.t.Helper()
 	var shown struct{ Challenge Work }
-	if r := g.Do("GET", "/"+site+"/session", "", header); r.Status != 200 || json.Unmarshal([]byte(r.Body), &shown) != nil {
+	if r := g.Do("GET", path, "", header); r.Status != 200 || json.Unmarshal([]byte(r.Body), &shown) != nil {
 		g.t.Fatalf("GET session: %d %s", r.Status, r.Body)
 	}
+	header = maps.Clone(header)
 	header["Sallyport-Proof"] = "work " + shown.Challenge.Solve(g.t)
-	return g.token("/"+site+"/session", header)
+	return g.token(path, header)
 }
 
 func (g *Gate) token(path string, header map[string]string) string {
