@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"sallyport/internal/challenge"
 	"sallyport/internal/egress"
 	"sallyport/internal/ingress"
+	"sallyport/internal/permit"
 	"sallyport/internal/problem"
 	"sallyport/internal/session"
 	"sallyport/internal/site"
@@ -101,7 +103,7 @@ func (v *visits) Raise(ctx context.Context, r ingress.VisitRequest, e ingress.Ev
 // evidence says what the page's evidence proves; one that does not count is an error.
 func (v *visits) evidence(ctx context.Context, s session.Session, r ingress.VisitRequest, e ingress.Evidence) (session.Vouched, error) {
 	if e.Voucher != "" {
-		return session.ByNobody, problem.New(problem.VoucherRefused, "the voucher does not count")
+		return session.ByBackend, v.voucher(ctx, s, e.Voucher)
 	}
 	kind, proof, _ := strings.Cut(e.Proof, " ")
 	var err error
@@ -111,7 +113,7 @@ func (v *visits) evidence(ctx context.Context, s session.Session, r ingress.Visi
 		err = v.gate.work.Check(ctx, challenge.Binding{Site: s.Site, Visit: s.ID, For: challenge.ForVisit}, proof)
 	case want != "" && kind == want:
 		by = session.ByChallenge
-		err = v.calls.CheckBots(ctx, egress.BotToken{Request: r.ID, Site: s.Site, Connection: kind, Token: proof, Client: r.Client, Origin: s.Origin})
+		err = v.bots(ctx, s, r, proof)
 	default:
 		err = problem.New(problem.ChallengeRefused, "the site does not take a proof of that kind").
 			WithHint("send %s: %s PROOF", egress.ProofHeader, wanted(want))
@@ -120,6 +122,45 @@ func (v *visits) evidence(ctx context.Context, s session.Session, r ingress.Visi
 		return by, egress.WithChallenge(p, v.task(ctx, s, r.Client), true)
 	}
 	return by, err
+}
+
+// bots asks the site's bot check, once for each token: a token that was asked for is used,
+// whatever came of it, so that no token can be sent to the provider again and again.
+func (v *visits) bots(ctx context.Context, s session.Session, r ingress.VisitRequest, token string) error {
+	connection := v.site(s.Site).Vouching.Challenge
+	first, err := v.gate.work.Once(ctx, challenge.UsedToken, s.Site+"\x00"+connection+"\x00"+token, v.gate.options.Now().Add(challenge.MaxLife))
+	if err != nil {
+		return err
+	}
+	if !first {
+		return problem.New(problem.ChallengeRefused, "the bot check's token does not count: it was used before").WithHint("let the widget make a new token")
+	}
+	return v.calls.CheckBots(ctx, egress.BotToken{Request: r.ID, Site: s.Site, Connection: connection, Token: token, Client: r.Client, Origin: s.Origin})
+}
+
+// voucher holds a voucher against the visit, and uses it up.
+func (v *visits) voucher(ctx context.Context, s session.Session, token string) error {
+	voucher, err := v.gate.permitReader.ReadVoucher(ctx, token, s.Site, s.ID)
+	var refusal *permit.Refusal
+	if errors.As(err, &refusal) {
+		return voucherRefused(err, refusal.What)
+	}
+	if err != nil {
+		return err
+	}
+	first, err := v.gate.work.Once(ctx, challenge.UsedVoucher, voucher.KeyID+"\x00"+voucher.ID, voucher.Expires)
+	if err != nil {
+		return err
+	}
+	if !first {
+		return voucherRefused(nil, "it was used before")
+	}
+	return nil
+}
+
+func voucherRefused(err error, why string) error {
+	return problem.Wrap(err, problem.VoucherRefused, "the voucher does not count: %s", why).
+		WithHint("have the backend sign a new one for the visit that GET session names (docs/formats/voucher.md)")
 }
 
 func wanted(connection string) string {

@@ -61,14 +61,31 @@ func (w *Work) Check(ctx context.Context, b Binding, proof string) error {
 	case expires.After(now.Add(MaxLife + time.Minute)):
 		return refused(nil, "the challenge is from the future")
 	}
-	first, err := w.o.Used.Use(ctx, sha256.Sum256([]byte("work\x00"+s.Challenge)), expires)
+	first, err := w.Once(ctx, usedWork, s.Challenge, expires)
 	if err != nil {
-		return unknown(err)
+		return err
 	}
 	if !first {
 		return refused(nil, "it was used before")
 	}
 	return nil
+}
+
+// Kinds of what is used once, beside proofs of work.
+const (
+	UsedVoucher = "voucher"
+	UsedToken   = "token"
+	usedWork    = "work"
+)
+
+// Once marks an id of a kind as used until then, and says whether this was the first time.
+// Its error is a *problem.Error, and means that nothing may be let through.
+func (w *Work) Once(ctx context.Context, kind, id string, until time.Time) (first bool, err error) {
+	first, err = w.o.Used.Use(ctx, sha256.Sum256([]byte(kind+"\x00"+id)), until)
+	if err != nil {
+		return false, unknown(err)
+	}
+	return first, nil
 }
 
 // unknown keeps a problem of the memory, such as "too much to remember", and makes any
@@ -77,7 +94,7 @@ func unknown(err error) error {
 	if p := problem.From(err); p.Code != problem.Internal {
 		return p
 	}
-	return problem.Wrap(err, problem.StoreUnavailable, "it cannot be known whether this proof was used before")
+	return problem.Wrap(err, problem.StoreUnavailable, "it cannot be known whether this was used before")
 }
 
 func refused(err error, why string) error {

@@ -53,6 +53,8 @@ func Need(s *site.Site, rule *site.BrowserRule, op *contract.Operation) session.
 	switch {
 	case rule.Vouched:
 		return session.ByBackend
+	case len(rule.Sealed) > 0: // a permit of the backend speaks for each call
+		return session.ByNobody
 	case s.Vouching.Demand == site.DemandNone:
 		return session.ByNobody
 	case s.Vouching.Demand == site.DemandAll, costs(op):
@@ -83,6 +85,14 @@ func vouch(ctx context.Context, g *Gate, x *exchange) Decision {
 	if x.rule == nil {
 		x.vouched = true
 		return allow("not a visit")
+	}
+	permit, err := g.permitOf(ctx, x)
+	if err != nil {
+		return denyErr(err)
+	}
+	if permit != nil {
+		x.vouched = true
+		return allow("the site's backend signed a permit for this call")
 	}
 	have, need := x.session.Vouched, x.rule.need
 	x.vouched = have >= x.site.whole
