@@ -52,6 +52,13 @@ declare module "sallyport/shop" {
     signal?: AbortSignal;
     /** A key of your own, with which the very same call can be repeated and is made at most once. */
     idempotencyKey?: string;
+    /** What the site's backend signed for this call; it is required where parameters are sealed. */
+    permit?: string;
+  }
+
+  /** The options of an operation with sealed parameters. */
+  export interface PermitOptions extends CallOptions {
+    permit: string;
   }
 
   /** Calls one operation and gives its reduced answer; throws a Problem. */
@@ -60,6 +67,14 @@ declare module "sallyport/shop" {
   export function operations(): { [C in Connection]: Operation<C>[] };
   /** Public values of a connection, such as a publishable key. */
   export function publicValues<C extends Connection>(connection: C): PublicValues[C];
+  /** The id of this visit, which the site's backend writes into a permit. */
+  export function visit(): Promise<string>;
+  /** The receipt that came with an answer of call, for the site's backend; undefined where none came. */
+  export function receiptOf(answer: unknown): string | undefined;
+  /** Registers how to get a voucher of the site's backend for a visit; null where it knows nobody. */
+  export function onVoucher(ask: ((visit: string) => Promise<string | null>) | null): void;
+  /** Registers how to get a token of the site's bot check, where its file names one. */
+  export function onChallenge(ask: ((task: { connection: string; action?: string; public: Readonly<Record<string, string>> }) => Promise<string>) | null): void;
   /** Ends the visit's session now. */
   export function end(): Promise<void>;
 
@@ -97,22 +112,27 @@ declare module "sallyport/shop" {
     readonly providerCode: string;
     /** The key to repeat this very call with; "" where there is none. */
     readonly idempotencyKey: string;
+    /** What has to be solved before the call; call() does so by itself. null where there is nothing. */
+    readonly challenge: object | null;
+    readonly challengeFor: "" | "visit" | "call";
   }
 
   /** The stable codes; docs/reference/problems.md says what to do about each. */
   export type ProblemCode =
     "audit_unavailable" | "bad_body" | "bad_framing" | "bad_header" | "bad_host" | "bad_query" |
-    "bad_target" | "body_too_large" | "client_address_missing" | "contract_too_complex" |
-    "contract_violation" | "credential_refused" | "credential_unavailable" | "egress_denied" |
-    "expectation_failed" | "frozen" | "headers_too_large" | "http_version" | "https_required" |
-    "idempotency_conflict" | "idempotency_in_progress" | "idempotency_unknown" | "internal" |
-    "method_not_allowed" | "not_found" | "operation_refused" | "origin_refused" | "overloaded" |
-    "parameter_refused" | "provider_failed" | "provider_refused" | "rate_limited" | "request_timeout" |
-    "shutting_down" | "store_unavailable" | "unauthenticated" | "unknown_connection" | "unknown_host" |
-    "unknown_operation" | "unreachable" | "unreadable" | "unsupported_media_type" | "upstream_contract" |
-    "upstream_echo" | "upstream_malformed" | "upstream_redirect" | "upstream_throttled" |
-    "upstream_timeout" | "upstream_tls" | "upstream_too_large" | "upstream_unavailable" |
-    "upstream_unreachable" | "uri_too_long";
+    "bad_target" | "body_too_large" | "budget_exhausted" | "challenge_refused" | "challenge_required" |
+    "client_address_missing" | "contract_too_complex" | "contract_violation" | "credential_refused" |
+    "credential_unavailable" | "egress_denied" | "expectation_failed" | "frozen" | "headers_too_large" |
+    "http_version" | "https_required" | "idempotency_conflict" | "idempotency_in_progress" |
+    "idempotency_unknown" | "internal" | "method_not_allowed" | "not_found" | "not_owned" |
+    "operation_refused" | "order_refused" | "origin_refused" | "overloaded" | "parameter_refused" |
+    "permit_refused" | "permit_required" | "permit_spent" | "provider_failed" | "provider_refused" |
+    "rate_limited" | "receipt_refused" | "receipt_used" | "request_timeout" | "shutting_down" |
+    "store_unavailable" | "unauthenticated" | "unknown_connection" | "unknown_host" | "unknown_operation"
+    | "unreachable" | "unreadable" | "unsupported_media_type" | "upstream_contract" | "upstream_echo" |
+    "upstream_malformed" | "upstream_redirect" | "upstream_throttled" | "upstream_timeout" |
+    "upstream_tls" | "upstream_too_large" | "upstream_unavailable" | "upstream_unreachable" |
+    "uri_too_long" | "voucher_refused" | "voucher_required";
 
   export interface MapsAutocompletePlacesParams {
     /** What was typed so far. 1 to 300 characters. Personal data. */

@@ -3,6 +3,7 @@ import { test, before, after, beforeEach } from "node:test";
 import assert from "node:assert/strict";
 import http from "node:http";
 import fs from "node:fs";
+import { createChallenge, verifySolution } from "altcha-lib";
 
 const table = {
   connections: {
@@ -19,7 +20,7 @@ const table = {
   },
 };
 
-let server, base, requests, answers, minted, lifetime, delay, copies = 0, token;
+let server, base, requests, answers, raises, minted, lifetime, delay, copies = 0, token;
 
 // One answer is taken for each call; the last one stays.
 function reply(...list) { answers = list; }
@@ -33,6 +34,10 @@ before(async () => {
     q.on("end", () => {
       const path = new URL(q.url, "http://x").pathname;
       requests.push({ method: q.method, url: q.url, headers: q.headers, body });
+      if (path === "/shop/session" && q.method === "POST" && (q.headers["sallyport-proof"] || q.headers["sallyport-voucher"])) {
+        const a = raises.length > 1 ? raises.shift() : raises[0];
+        return setTimeout(() => r.writeHead(a.status, { "Content-Type": "application/json" }).end(JSON.stringify(a.body)), delay);
+      }
       if (path === "/shop/session" && q.method === "POST") {
         return setTimeout(() => r.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify({ token: token(++minted), expires_in: lifetime })), delay);
       }
@@ -47,7 +52,7 @@ before(async () => {
   base = `http://127.0.0.1:${server.address().port}/shop/`;
 });
 after(() => { server.closeAllConnections(); server.close(); });
-beforeEach(() => { requests = []; minted = 0; lifetime = 900; delay = 0; token = (n) => "t" + n; reply(ok()); globalThis.sessionStorage = storage(); });
+beforeEach(() => { requests = []; minted = 0; lifetime = 900; delay = 0; token = (n) => "t" + n; reply(ok()); raises = [ok({ token: "raised", expires_in: 900 })]; globalThis.sessionStorage = storage(); });
 
 function storage() {
   const kept = new Map();
@@ -181,7 +186,7 @@ test("problems are typed", async () => {
   const p = await problem(call("payments", "create-payment", {}));
   assert.ok(p instanceof Problem && p instanceof Error);
   assert.deepEqual({ ...p }, { name: "Problem", status: 429, code: "rate_limited", hint: "slower", requestId: "r1", outcome: "unknown",
-    faults: [{ where: "a" }], retryAfter: 7, providerCode: "card_declined", idempotencyKey: "k" });
+    faults: [{ where: "a" }], retryAfter: 7, providerCode: "card_declined", idempotencyKey: "k", challenge: null, challengeFor: "" });
   assert.equal(p.message, "rate_limited it was");
   reply({ status: 502, body: "<html>" });
   assert.equal((await problem(call("payments", "create-payment", {}))).status, 502);
@@ -266,4 +271,132 @@ test("visit gives the id in the token", async () => {
   assert.equal(await visit(), "v-_?>1~~");
   await call("payments", "cancel", { id: "1" });
   assert.equal(mints().length, 1); // the call is of the same visit
+});
+
+/* Challenges: made and checked by altcha-lib, which is not ours. */
+
+const hmacKey = "a key of the test";
+const task = (more = {}) => createChallenge({ hmacKey, maxnumber: 3000, params: { bind: "b".repeat(22) }, expires: new Date(Date.now() + 60_000), ...more });
+const asked = async (use = "visit", more = {}) => refused(403, "challenge_required", { challenge: await task(more), challenge_for: use });
+const proofs = () => requests.filter((q) => q.headers["sallyport-proof"]);
+const raised = () => globalThis.sessionStorage.getItem("sallyport:" + base)?.includes("raised");
+async function counts(q) {
+  const [kind, payload] = q.headers["sallyport-proof"].split(" ");
+  assert.equal(kind, "work");
+  assert.ok(await verifySolution(payload, hmacKey), "altcha-lib refuses " + atob(payload));
+}
+
+test("a challenge is solved out of sight, and the same call made again with its key", async () => {
+  const { call } = await load();
+  for (const saltLength of [1, 8, 12, 25, 26, 27, 28, 40]) { // the number ends in one block, or in the next
+    requests = [];
+    globalThis.sessionStorage = storage();
+    globalThis.sessionStorage.setItem("sallyport:" + base, JSON.stringify({ token: "fresh", until: Date.now() + 1e6 }));
+    reply(await asked("visit", { saltLength }), ok({ id: 7 }));
+    assert.deepEqual(await call("payments", "create-payment", { amount: 5 }), { id: 7 });
+    assert.equal(proofs().length, 1);
+    assert.equal(proofs()[0].url, "/shop/session");
+    assert.equal(proofs()[0].headers.authorization, "Bearer fresh");
+    await counts(proofs()[0]);
+    const [one, two] = calls();
+    assert.equal(two.headers.authorization, "Bearer raised");
+    assert.equal(one.headers["idempotency-key"], two.headers["idempotency-key"]);
+    assert.equal(one.body, two.body);
+  }
+});
+
+test("a call may need a proof of its own", async () => {
+  const { call } = await load();
+  reply(await asked("call"), ok());
+  await call("payments", "create-payment", { amount: 5 });
+  assert.equal(mints().length, 1);
+  assert.equal(proofs().length, 1);
+  assert.match(proofs()[0].url, /payments/);
+  await counts(proofs()[0]);
+});
+
+test("calls that are challenged together solve once", async () => {
+  const { call } = await load();
+  delay = 30;
+  const again = await asked();
+  reply(again, again, again, ok());
+  await Promise.all([1, 2, 3].map((amount) => call("payments", "create-payment", { amount })));
+  assert.equal(proofs().length, 1);
+  assert.equal(calls().filter((q) => q.headers.authorization === "Bearer raised").length, 3);
+});
+
+test("a proof that is refused is not tried for ever", async () => {
+  const { call } = await load();
+  reply(await asked());
+  raises = [refused(403, "challenge_refused", { challenge: await task(), challenge_for: "visit" })];
+  assert.equal((await problem(call("payments", "create-payment", { amount: 5 }))).code, "challenge_refused");
+  assert.ok(proofs().length >= 1 && proofs().length <= 2, proofs().length + " proofs");
+});
+
+test("solving ends with the call's signal, and never blocks the page for long", async () => {
+  const { call } = await load();
+  reply(await asked("visit", { maxnumber: 50_000_000, number: 50_000_000 }));
+  const stop = new AbortController();
+  let last = performance.now(), longest = 0, beats = 0;
+  const beat = setInterval(() => { longest = Math.max(longest, performance.now() - last); last = performance.now(); beats++; }, 1);
+  setTimeout(() => stop.abort(new Error("enough")), 400);
+  await assert.rejects(call("payments", "create-payment", { amount: 5 }, { signal: stop.signal }), /enough/);
+  clearInterval(beat);
+  assert.ok(beats > 5 && longest < 300, `${beats} beats, the longest wait ${longest} ms`);
+  assert.equal(proofs().length, 0);
+});
+
+test("one caller may give up while another still waits for the proof", async () => {
+  const { call } = await load();
+  delay = 80;
+  const again = await asked();
+  reply(again, again, ok());
+  const stop = new AbortController();
+  const first = call("payments", "create-payment", { amount: 1 }, { signal: stop.signal });
+  const second = call("payments", "create-payment", { amount: 2 });
+  setTimeout(() => stop.abort(new Error("enough")), 120);
+  await assert.rejects(first, /enough/);
+  await second;
+  assert.ok(raised());
+  assert.equal(proofs().length, 1);
+});
+
+test("a page that registered its backend sends its voucher, and else is told", async () => {
+  const { call, onVoucher } = await load();
+  const visits = [];
+  token = () => "h." + Buffer.from(JSON.stringify({ sid: "visit-7" })).toString("base64url") + ".s";
+  raises = [ok({ token: token(), expires_in: 900 })];
+  onVoucher(async (visit) => { visits.push(visit); return "the.voucher.jws"; });
+  reply(refused(403, "voucher_required"), ok());
+  await call("payments", "create-payment", { amount: 5 });
+  assert.deepEqual(visits, ["visit-7"]);
+  assert.equal(requests.find((q) => q.headers["sallyport-voucher"]).headers["sallyport-voucher"], "the.voucher.jws");
+  onVoucher(async () => null); // it knows nobody: the work is done instead
+  reply(await asked(), ok());
+  await call("payments", "create-payment", { amount: 5 });
+  assert.equal(proofs().length, 1);
+  onVoucher(null);
+  reply(refused(403, "voucher_required"));
+  assert.equal((await problem(call("payments", "create-payment", { amount: 5 }))).code, "voucher_required");
+});
+
+test("the site's bot check gets its token from the page", async () => {
+  const { call, onChallenge } = await load();
+  const bots = () => refused(403, "challenge_required", { challenge: { connection: "payments", action: "pay" }, challenge_for: "visit" });
+  reply(bots());
+  assert.equal((await problem(call("payments", "create-payment", {}))).code, "challenge_required");
+  let got;
+  onChallenge(async (t) => { got = t; return "XXXX.DUMMY.TOKEN.XXXX"; });
+  reply(bots(), ok());
+  await call("payments", "create-payment", {});
+  assert.deepEqual(got, { connection: "payments", action: "pay", public: { publishable_key: "pk_test_1" } });
+  assert.equal(proofs()[0].headers["sallyport-proof"], "payments XXXX.DUMMY.TOKEN.XXXX");
+});
+
+test("a challenge that cannot be solved is told, not waited for", async () => {
+  const { call } = await load();
+  reply(refused(403, "challenge_required", { challenge: { ...await task(), algorithm: "SHA-1" }, challenge_for: "visit" }));
+  assert.equal((await problem(call("payments", "create-payment", {}))).code, "unreadable");
+  reply(refused(403, "challenge_required", { challenge: { ...await task(), challenge: "0".repeat(64) }, challenge_for: "visit" }));
+  assert.equal((await problem(call("payments", "create-payment", {}))).code, "unreadable");
 });

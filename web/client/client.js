@@ -29,6 +29,9 @@ export class Problem extends Error {
     this.providerCode = document.provider_code ?? "";
     /** The key to repeat this very call with. */
     this.idempotencyKey = document.idempotency_key ?? "";
+    /** What has to be solved first, and whether its proof is for the "visit" or for this "call". */
+    this.challenge = document.challenge ?? null;
+    this.challengeFor = document.challenge_for ?? "";
   }
 }
 
@@ -63,15 +66,16 @@ export async function call(connection, operation, params = {}, options = {}) {
     request.headers["Idempotency-Key"] = options.idempotencyKey ?? crypto.randomUUID();
   }
   if (options.permit !== undefined) request.headers["Sallyport-Permit"] = options.permit;
-  for (let again = true; ; again = false) {
+  for (let renewed = 0, proved = 0; ;) {
     const token = await session();
     options.signal?.throwIfAborted();
     try {
       return await read(await send(request, token, options.signal));
     } catch (err) {
-      // The session ended, and no call was made: one more try, in a new session, with the same key.
-      if (!again || !(err instanceof Problem) || err.code !== "unauthenticated") throw err;
-      forget(token);
+      // Nothing was sent to the provider yet: one more try, with the same key.
+      if (err instanceof Problem && err.code === "unauthenticated" && renewed++ < 1) forget(token); // the session ended
+      else if (wantsProof(err) && proved++ < 2) await prove(err, token, request, options.signal);
+      else throw err;
     }
   }
 }
@@ -159,6 +163,148 @@ async function read(answer) {
   return document;
 }
 
+/* Who speaks for the visit. */
+
+let askBackend = null, askWidget = null;
+
+/**
+ * Registers how to get a voucher of the site's own backend. It is asked when an operation wants one,
+ * with the visit's id, and gives the voucher, or null where the backend knows nobody.
+ * @param {((visit: string) => Promise<string|null>)|null} ask
+ */
+export function onVoucher(ask) { askBackend = ask; }
+
+/**
+ * Registers how to get a token of the site's bot check, where its file names one: the page shows the
+ * provider's own widget and gives its token.
+ * @param {((task: {connection: string, action?: string, public: object}) => Promise<string>)|null} ask
+ */
+export function onChallenge(ask) { askWidget = ask; }
+
+const wantsProof = (err) => err instanceof Problem && (err.challenge !== null || (err.code === "voucher_required" && askBackend !== null));
+
+// Raises the visit, or puts a proof beside the one call that needs its own.
+async function prove(err, token, request, signal) {
+  if (err.challengeFor === "call") {
+    request.headers["Sallyport-Proof"] = "work " + await solve(err.challenge, signal);
+    return;
+  }
+  if (load()?.token !== token) return; // another call raised the visit meanwhile
+  await shared(err, token, signal);
+}
+
+// One raise at a time, however many calls wait for it. It ends when none of them waits any more.
+let raising = null;
+async function shared(err, token, signal) {
+  if (!raising) {
+    const stop = new AbortController();
+    const one = raising = { waiting: 0, stop };
+    one.done = raise(err, token, stop.signal).finally(() => { if (raising === one) raising = null; });
+    one.done.catch(() => {}); // told to those who wait
+  }
+  const one = raising;
+  one.waiting++;
+  let left;
+  try {
+    await Promise.race([one.done, new Promise((_, reject) => {
+      left = () => reject(signal.reason);
+      signal?.addEventListener("abort", left, { once: true });
+    })]);
+  } finally {
+    signal?.removeEventListener("abort", left);
+    if (--one.waiting === 0) { one.stop.abort(); if (raising === one) raising = null; }
+  }
+}
+
+async function raise(err, token, signal) {
+  const voucher = askBackend ? await askBackend(await visit()) : null;
+  if (!voucher && !err.challenge) throw err;
+  const headers = { Authorization: `Bearer ${token}` };
+  if (voucher) headers["Sallyport-Voucher"] = voucher;
+  else headers["Sallyport-Proof"] = await proofOf(err, signal);
+  keep(await read(await post(headers, signal)));
+}
+
+async function proofOf(err, signal) {
+  const { connection, action } = err.challenge;
+  if (!connection) return "work " + await solve(err.challenge, signal);
+  if (!askWidget) throw err;
+  return connection + " " + await askWidget({ connection, action, public: publicValues(connection) });
+}
+
+const SLICE = 8; // milliseconds
+
+// ALTCHA's scheme: the number for which SHA-256(salt + number) is the challenge. It is looked for in
+// slices of a few milliseconds, so that the page goes on answering; no worker, because a page's
+// Content-Security-Policy may forbid one.
+async function solve({ algorithm, challenge, salt, maxnumber, signature }, signal) {
+  if (algorithm !== "SHA-256" || !/^[0-9a-f]{64}$/.test(challenge)) throw new Problem({ code: "unreadable", detail: "The challenge is of a kind that this client does not know." });
+  const want = Array.from({ length: 8 }, (_, i) => parseInt(challenge.slice(8 * i, 8 * i + 8), 16) | 0);
+  const hash = hasher(salt);
+  for (let n = 0, until = performance.now() + SLICE; n <= maxnumber; n++) {
+    const got = hash(String(n));
+    if (got[0] === want[0] && want.every((w, i) => w === got[i])) {
+      return btoa(JSON.stringify({ algorithm, challenge, number: n, salt, signature }));
+    }
+    if ((n & 63) === 63 && performance.now() > until) {
+      await pause();
+      signal?.throwIfAborted();
+      until = performance.now() + SLICE;
+    }
+  }
+  throw new Problem({ code: "unreadable", detail: "The challenge has no solution." });
+}
+
+// A break between slices. Timers wait a second in hidden tabs; messages do not.
+async function pause() {
+  if (!globalThis.document?.hidden) return new Promise((go) => setTimeout(go));
+  const { port1, port2 } = new MessageChannel();
+  await new Promise((go) => { port1.onmessage = go; port2.postMessage(0); });
+  port1.close();
+}
+
+// SHA-256 (FIPS 180-4) of a fixed beginning and a short end: whole blocks of the beginning are hashed once.
+function hasher(beginning) {
+  const head = new TextEncoder().encode(beginning), whole = head.length & ~63;
+  let start = Int32Array.from(INITIAL);
+  const words = new Int32Array(64), block = new Uint8Array(128), view = new DataView(block.buffer);
+  const compress = (state, at) => {
+    for (let i = 0; i < 16; i++) words[i] = view.getInt32(at + 4 * i);
+    for (let i = 16; i < 64; i++) {
+      const x = words[i - 15], y = words[i - 2];
+      words[i] = words[i - 16] + words[i - 7] + (rotate(x, 7) ^ rotate(x, 18) ^ (x >>> 3)) + (rotate(y, 17) ^ rotate(y, 19) ^ (y >>> 10));
+    }
+    let a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f = state[5], g = state[6], h = state[7];
+    for (let i = 0; i < 64; i++) {
+      const t = h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & f) ^ (~e & g)) + ROUNDS[i] + words[i] | 0;
+      const u = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c)) | 0;
+      h = g; g = f; f = e; e = d + t | 0; d = c; c = b; b = a; a = t + u | 0;
+    }
+    return Int32Array.of(state[0] + a, state[1] + b, state[2] + c, state[3] + d, state[4] + e, state[5] + f, state[6] + g, state[7] + h);
+  };
+  for (let at = 0; at < whole; at += 64) { block.set(head.subarray(at, at + 64)); start = compress(start, 0); }
+  return (end) => {
+    block.fill(0);
+    block.set(head.subarray(whole));
+    let length = head.length - whole;
+    for (let i = 0; i < end.length; i++) block[length++] = end.charCodeAt(i); // digits
+    block[length] = 0x80;
+    const last = length < 56 ? 0 : 64;
+    view.setUint32(last + 60, 8 * (whole + length));
+    const state = compress(start, 0);
+    return last ? compress(state, 64) : state;
+  };
+}
+
+const rotate = (x, n) => (x >>> n) | (x << (32 - n));
+
+// The first 32 bits of the fractional parts of the roots of the first primes.
+const primes = [];
+for (let n = 2; primes.length < 64; n++) if (primes.every((p) => n % p)) primes.push(n);
+const fraction = (x) => (x - Math.floor(x)) * 2 ** 32 | 0;
+const INITIAL = primes.slice(0, 8).map((p) => fraction(Math.sqrt(p)));
+const ROUNDS = Int32Array.from(primes, (p) => fraction(Math.cbrt(p)));
+
 // One request for a session at a time, however many calls wait for it.
 let minting = null;
 
@@ -170,13 +316,19 @@ async function session() {
 }
 
 async function mint() {
-  let answer;
+  return keep(await read(await post({})));
+}
+
+async function post(headers, signal) {
   try {
-    answer = await fetch(new URL("session", base), { method: "POST", mode: "cors", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer" });
-  } catch {
+    return await fetch(new URL("session", base), { method: "POST", mode: "cors", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer", headers, signal });
+  } catch (err) {
+    if (signal?.aborted) throw err;
     throw new Problem({ code: "unreachable", detail: "The gate could not be reached." });
   }
-  const { token, expires_in } = await read(answer); // expires_in, and not a date: this clock may be wrong
+}
+
+function keep({ token, expires_in }) { // expires_in, and not a date: this clock may be wrong
   save({ token, until: Date.now() + expires_in * 1000 });
   return token;
 }
