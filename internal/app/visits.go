@@ -24,7 +24,10 @@ func (g *Gate) openChallenges() error {
 		return err
 	}
 	g.used = challenge.NewMemory(g.options.Now, 0)
-	g.work, err = challenge.New(challenge.Options{Key: key, Used: g.used, Meter: challenge.Meter{Limiter: g.limiter}, Now: g.options.Now})
+	if g.shared != nil {
+		g.used = g.shared.Once(g.options.Now)
+	}
+	g.work, err = challenge.New(challenge.Options{Key: key, Used: g.used, Meter: challenge.Meter{Limiter: g.limits}, Now: g.options.Now})
 	return err
 }
 
