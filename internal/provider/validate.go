@@ -11,7 +11,7 @@ import (
 
 // FunctionNames are what a provider can be for.
 func FunctionNames() []string {
-	return []string{"payments", "subscriptions", "login", "maps", "messages", "verification", "calls", "polls"}
+	return []string{"payments", "subscriptions", "login", "maps", "messages", "verification", "calls", "polls", "bots"}
 }
 
 // Subjects are the compliance regimes that a claim can be about.
@@ -99,6 +99,7 @@ func (p *Pack) Validate() []error {
 	p.checkWebhook(f)
 	p.checkSurface(f)
 	p.checkKeyShapes(f)
+	p.checkBotCheck(f)
 	p.checkFacts(f)
 	p.checkContract(f)
 	return f.list
