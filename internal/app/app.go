@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"sallyport/internal/audit"
+	"sallyport/internal/budget"
 	"sallyport/internal/challenge"
 	"sallyport/internal/config"
 	"sallyport/internal/contract"
@@ -89,6 +90,7 @@ type Gate struct {
 	flights  egress.Flights
 	bell     *egress.Bell
 	guards   *guard.Book
+	budgets  *budget.Ledger
 
 	permitReader *permit.Reader
 	receipts     *receipt.Issuer
@@ -126,7 +128,7 @@ func Open(ctx context.Context, o Options) (*Gate, error) {
 
 func (g *Gate) open(ctx context.Context, file *config.File) error {
 	for _, step := range []func(context.Context, *config.File) error{
-		g.openData, g.openSecrets, g.openStore, g.openShared, g.openAudit, g.openCallers, g.openWays, g.listen,
+		g.openData, g.openSecrets, g.openStore, g.openShared, g.openAudit, g.openBudgets, g.openCallers, g.openWays, g.listen,
 	} {
 		if err := step(ctx, file); err != nil {
 			return err
@@ -272,7 +274,7 @@ func (g *Gate) Run(ctx context.Context, reload <-chan os.Signal) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var background sync.WaitGroup
-	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.freezes.Run, g.housekeeping, g.moveAdminEvents} {
+	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.freezes.Run, g.budgets.Run, g.housekeeping, g.moveAdminEvents} {
 		background.Go(func() {
 			if err := run(work); err != nil && work.Err() == nil {
 				g.log.Error("background work ended", "error", err)
@@ -358,7 +360,8 @@ func (g *Gate) housekeeping(ctx context.Context) error {
 		both := earlier(g.options.Now(), g.options.Steady())
 		_, err4 := g.store.PurgePermits(ctx, both)
 		_, err5 := g.store.PurgeReceipts(ctx, both)
-		if err := errors.Join(err1, err2, err3, err4, err5); err != nil && ctx.Err() == nil {
+		_, err6 := g.store.PurgeBudgets(ctx, both.Add(-budgetsKept))
+		if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil && ctx.Err() == nil {
 			g.log.Error("expired rows were not removed", "error", err)
 		}
 	}

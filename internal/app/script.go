@@ -16,6 +16,27 @@ import (
 // scriptSite is the table in client.js: no secret, no rule, only where parameters travel.
 type scriptSite struct {
 	Connections map[string]scriptConnection `json:"connections"`
+	Prices      map[string]scriptPrices     `json:"prices,omitempty"`
+}
+
+// scriptPrices is a price list as pages may see it: what a visitor pays is no secret.
+type scriptPrices struct {
+	Currency string                `json:"currency"`
+	Decimals int                   `json:"decimals"`
+	Items    map[string]scriptItem `json:"items"`
+	Shipping scriptShipping        `json:"shipping"`
+	Order    map[string]int64      `json:"order"`
+}
+
+type scriptItem struct {
+	Amount int64             `json:"amount"`
+	Max    int64             `json:"max"`
+	Title  map[string]string `json:"title"`
+}
+
+type scriptShipping struct {
+	Flat     int64 `json:"flat"`
+	FreeFrom int64 `json:"free_from,omitempty"`
 }
 
 type scriptConnection struct {
@@ -28,6 +49,7 @@ type scriptOperation struct {
 	Path   string                 `json:"path"`
 	Body   any                    `json:"body,omitempty"` // true, "whole", or absent
 	Params map[string]scriptParam `json:"params"`
+	Order  string                 `json:"order,omitempty"` // the price list that an order is priced from
 }
 
 type scriptParam struct {
@@ -65,6 +87,7 @@ func script(s *site.Site, catalog config.Catalog) ([]byte, error) {
 		for id, rule := range c.Browser {
 			if op, ok := pack.Contract().Find(id); ok {
 				conn.Operations[id] = describe(op, rule)
+				table.price(rule)
 			}
 		}
 		table.Connections[name] = conn
@@ -80,6 +103,28 @@ func script(s *site.Site, catalog config.Catalog) ([]byte, error) {
 	return []byte(strings.Replace(web.ClientJS, scriptMark, strings.TrimSpace(raw.String()), 1)), nil
 }
 
+// price adds the list that a rule takes orders from.
+func (t *scriptSite) price(rule *site.BrowserRule) {
+	if len(rule.From) == 0 {
+		return
+	}
+	l := rule.From[0].List
+	out := scriptPrices{Currency: l.Currency, Decimals: l.Decimals, Items: map[string]scriptItem{}, Shipping: scriptShipping(l.Shipping),
+		Order: map[string]int64{"items": l.Pieces}}
+	for name, bound := range map[string]int64{"min": l.Min, "max": l.Max} {
+		if bound > 0 {
+			out.Order[name] = bound
+		}
+	}
+	for _, i := range l.Items {
+		out.Items[i.Name] = scriptItem{Amount: i.Amount, Max: i.Max, Title: i.Title}
+	}
+	if t.Prices == nil {
+		t.Prices = map[string]scriptPrices{}
+	}
+	t.Prices[l.Name] = out
+}
+
 func describe(op *contract.Operation, rule *site.BrowserRule) scriptOperation {
 	out := scriptOperation{Method: op.Method, Path: op.PathTemplate, Params: map[string]scriptParam{}}
 	if op.RequestType != "" {
@@ -88,12 +133,16 @@ func describe(op *contract.Operation, rule *site.BrowserRule) scriptOperation {
 			out.Body = "whole"
 		}
 	}
+	if len(rule.From) > 0 {
+		out.Order = rule.From[0].List.Name
+	}
 	chosen := chosenRoots(rule)
 	for _, p := range op.Params {
 		if p.In != contract.InPath && !chosen[p.Name] {
 			continue // what a page may not send, it need not know of
 		}
-		filled := p.Account != "" || slices.ContainsFunc(rule.Sealed, func(s contract.Path) bool { return s.String() == p.Name }) || slices.ContainsFunc(rule.Fixed, func(f site.Fixed) bool { return f.Path.String() == p.Name })
+		filled := p.Account != "" || slices.ContainsFunc(rule.Sealed, func(s contract.Path) bool { return s.String() == p.Name }) || slices.ContainsFunc(rule.Fixed, func(f site.Fixed) bool { return f.Path.String() == p.Name }) ||
+			slices.ContainsFunc(rule.From, func(f site.From) bool { return f.Path.String() == p.Name })
 		out.Params[p.Name] = scriptParam{In: p.In, Wire: p.Wire, Filled: filled}
 	}
 	return out

@@ -48,7 +48,7 @@ func Edges() map[string][]string {
 		"site":                    {"budget", "contract", "guard", "money", "order", "provider", "ratelimit"},
 		"guard":                   {"phone", "ratelimit"},
 		"contract":                {"schema", "wire"},
-		"provider":                {"contract", "schema"},
+		"provider":                {"contract", "money", "schema"},
 		"wire":                    {"schema"},
 		"session":                 {"jws", "provider", "ratelimit", "site"},
 		"ratelimit/ratelimittest": {"ratelimit"},

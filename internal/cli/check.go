@@ -112,7 +112,17 @@ func exposed(e config.Exposure) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s/%s %s (%s, %s; effects: %s)", e.Site, e.Connection, e.Operation, e.Provider, e.Mode, listOr(e.Effects, "none"))
 	fmt.Fprintf(&b, "\n    chooses: %s\n    gets: %s\n    limits: %s", listOr(e.Chooses, "nothing"), listOr(e.Returns, "nothing"), listOr(e.Limits, "none"))
+	if e.Price != "" || len(e.Budgets) > 0 {
+		fmt.Fprintf(&b, "\n    costs: %s a call; budgets: %s; strangers, in a day: %s", orElse(e.Price, "not known"), listOr(e.Budgets, "none"), mostOr(e.WorstDay))
+	}
 	return b.String()
+}
+
+func mostOr(worst string) string {
+	if worst == "" {
+		return "not bounded"
+	}
+	return "at most " + worst
 }
 
 // notNull makes empty lists [] in JSON, so that scripts need no second case.

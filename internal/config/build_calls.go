@@ -209,6 +209,7 @@ func (l *linker) expose(at *value, op *contract.Operation, rule *site.BrowserRul
 		l.warn(at, fmt.Sprintf("%s is free, so a stranger chooses what %s costs", path, op.ID),
 			"write it under fixed, one_of or range; or let the site's backend make this call, which knows the basket")
 	}
+	e.cost(l, op, rule)
 	l.file.Exposures = append(l.file.Exposures, e)
 }
 

@@ -77,7 +77,7 @@ func (r *ruler) whereToAdd(path contract.Path) string {
 	case err == nil && s.ID && !s.PublicID && s.Kind != "":
 		return "owned, fixed or sealed"
 	}
-	return "free, fixed, one_of, range or sealed"
+	return "free, fixed, one_of, range, sealed or from"
 }
 
 // received checks that every owned id can be received: some operation that browsers may call

@@ -21,14 +21,14 @@ type ruler struct {
 	v     *value
 	op    *contract.Operation
 	rule  *site.BrowserRule
-	paths []placed // of free, fixed, one_of, range, sealed and owned
+	paths []placed // of free, fixed, one_of, range, sealed, owned and from
 }
 
 // placed is a parameter path with the place where it stands.
 type placed struct {
 	path contract.Path
 	at   *value
-	in   string // free, fixed, one_of, range, sealed, owned
+	in   string // free, fixed, one_of, range, sealed, owned, from
 }
 
 // rule reads the closed grammar of one operation.
@@ -40,6 +40,8 @@ func (l *linker) rule(op *contract.Operation, v *value) *site.BrowserRule {
 	r.ranges(v.at("range"))
 	r.sealed(v.at("sealed"))
 	r.owned(v.at("owned"))
+	r.from(v.at("from"))
+	r.rule.Budgets = l.budgets(v.at("budget"))
 	r.returns(v.at("returns"))
 	r.receipt(v.at("receipt"))
 	r.rule.Limits = l.limits(v.at("limit"), ratelimit.PerSession, ratelimit.PerPrefix, ratelimit.PerOperation)

@@ -52,6 +52,7 @@ func (b *builder) site(name string, v *value) *site.Site {
 	s.Limits = b.limits(v.at("limit"), ratelimit.PerSession, ratelimit.PerPrefix, ratelimit.PerSite)
 	s.Guards = b.guards(v.at("guards"))
 	b.vouching(v.at("vouching"), s)
+	s.Budgets, s.Prices = b.budgets(v.at("budget")), b.prices(v.at("prices"))
 	conns := v.at("connections")
 	if conns.form == mapping && len(conns.entries) == 0 {
 		b.fault(conns, "the site has no connection", "add one: payments: {provider: …, mode: mock}")

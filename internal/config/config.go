@@ -127,12 +127,15 @@ type Exposure struct {
 	Provider   string   `json:"provider"`
 	Mode       string   `json:"mode"`
 	Operation  string   `json:"operation"`
-	Effects    []string `json:"effects"`           // money, message, personal, admin; empty: a plain read
-	Chooses    []string `json:"chooses"`           // parameters whose value the browser chooses
-	Returns    []string `json:"returns"`           // fields that the browser gets
-	Limits     []string `json:"limits"`            // limits that hold for it
-	Line       int      `json:"line"`              // where it stands in the file
-	Warning    string   `json:"warning,omitempty"` // what a look is needed for
+	Effects    []string `json:"effects"`             // money, message, personal, admin; empty: a plain read
+	Chooses    []string `json:"chooses"`             // parameters whose value the browser chooses
+	Returns    []string `json:"returns"`             // fields that the browser gets
+	Limits     []string `json:"limits"`              // limits that hold for it
+	Price      string   `json:"price,omitempty"`     // what a call costs: 0.005 USD; empty: not known
+	Budgets    []string `json:"budgets"`             // budgets that it counts against
+	WorstDay   string   `json:"worst_day,omitempty"` // the most that strangers can make it cost in a day; empty: not known, or not bounded
+	Line       int      `json:"line"`                // where it stands in the file
+	Warning    string   `json:"warning,omitempty"`   // what a look is needed for
 }
 
 // Loosening is one place where the file asks for less than the safe default.

@@ -82,6 +82,8 @@ func siteKeys() *key {
 		observeKey("Checks that only report, for all connections of the site."),
 		guardKeys(),
 		vouchingKeys(),
+		budgetKey("What all calls of the site may cost together."),
+		pricesKey(),
 		{name: "connections", kind: kindTable, required: true, names: namePattern, namesAre: "CONNECTION", item: connectionKeys(), doc: "The site's uses of providers by name; the name is part of the URL: `api/CONNECTION/…`."},
 		{name: "region", later: "the strictest rules hold for every visitor"},
 		{name: "purposes", later: "consent and purposes are not recorded; do not connect a provider that needs the visitor's consent"},
@@ -95,5 +97,5 @@ func limitKey(doc string) *key {
 
 func observeKey(doc string) *key {
 	return &key{name: "observe", kind: kindList, single: true, def: "every check enforces", doc: doc + " Each is listed by `check` and logged at every start.",
-		item: &key{kind: kindText, example: "response-contract", enum: egress.Checks(), want: "request-contract, response-contract, grammar, limits or vouching"}, example: "[response-contract]"}
+		item: &key{kind: kindText, example: "response-contract", enum: egress.Checks(), want: "request-contract, response-contract, grammar, limits, vouching or budget"}, example: "[response-contract]"}
 }

@@ -70,7 +70,15 @@ func (b *Bell) Alert(ctx context.Context, a Alert) {
 	if !tell {
 		return
 	}
-	ctx = context.WithoutCancel(ctx)
+	b.tell(context.WithoutCancel(ctx), a, before)
+}
+
+// Tell tells of an alert that is known to be the only one of its kind: nothing is held back.
+func (b *Bell) Tell(ctx context.Context, a Alert) {
+	b.tell(context.WithoutCancel(ctx), a, 0)
+}
+
+func (b *Bell) tell(ctx context.Context, a Alert, before int) {
 	b.line(ctx, a, before)
 	// An audit log that takes nothing tells so itself, and refuses calls with effects.
 	_ = b.audit.Record(ctx, audit.Event{Kind: audit.KindAlert, Site: a.Site, Connection: a.Connection,

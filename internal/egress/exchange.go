@@ -9,6 +9,7 @@ import (
 	"sallyport/internal/audit"
 	"sallyport/internal/contract"
 	"sallyport/internal/guard"
+	"sallyport/internal/order"
 	"sallyport/internal/permit"
 	"sallyport/internal/problem"
 	"sallyport/internal/ratelimit"
@@ -62,6 +63,7 @@ type exchange struct {
 	upstream time.Duration
 
 	permit *permit.Permit                // that came with the call and is for it
+	order  *order.Order                  // that came with the call, priced from the site's list
 	undo   []func(context.Context) error // of what was spent, should no byte be sent
 
 	guard   *guarded            // what the catalog says of the operation's abuse; nil: nothing

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"sallyport/internal/budget"
 	"sallyport/internal/contract"
 	"sallyport/internal/guard"
 	"sallyport/internal/provider"
@@ -41,6 +42,8 @@ type Deps struct {
 	Challenges Challenges
 	// Signs may be nil: then there are none.
 	Signs Signs
+	// Budgets may be nil where no budget is in the file.
+	Budgets Budgets
 	// Config names the configuration in audit entries.
 	Config string
 	// Upstream gives the way out for one server of a connection. It is asked
@@ -89,6 +92,7 @@ type connection struct {
 type backendRule struct {
 	view     *contract.View
 	upstream Upstream
+	charges  []budget.Charge // what a call costs the budgets
 }
 
 // browserRule is site.BrowserRule, compiled.
@@ -98,6 +102,7 @@ type browserRule struct {
 	receipt  *contract.View // of the fields that a receipt states; nil: none is made
 	sealsURL bool           // among the sealed values may be an address for the visitor
 	upstream Upstream
+	charges  []budget.Charge // what a call costs the budgets
 	owned    *ownedRule      // nil: no id is named, and none is remembered
 	need     session.Vouched // of the visit
 }
@@ -187,6 +192,9 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 		conn.backend[name] = &backendRule{view: view, upstream: upstream}
 	}
 	if err := conn.compileGuards(); err != nil {
+		return nil, err
+	}
+	if err := conn.budget(s, g.deps.Budgets != nil); err != nil {
 		return nil, err
 	}
 	return conn, nil

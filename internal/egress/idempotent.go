@@ -181,7 +181,11 @@ func (x *exchange) requestHash() (sum [32]byte) {
 	head := x.out.Header.Clone()
 	head.Del(x.conn.pack.Idempotency.Header)
 	names, _ := json.Marshal(head) // sorted; a map of strings cannot fail
-	for _, part := range [][]byte{[]byte(x.op.Method), []byte(x.out.Path), []byte(x.out.RawQuery), x.out.Body, names} {
+	parts := [][]byte{[]byte(x.op.Method), []byte(x.out.Path), []byte(x.out.RawQuery), x.out.Body, names}
+	if x.order != nil { // two orders may come to one total
+		parts = append(parts, []byte(x.orderText()))
+	}
+	for _, part := range parts {
 		n := len(part)
 		h.Write([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
 		h.Write(part)

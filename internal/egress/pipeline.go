@@ -72,6 +72,7 @@ func pipeline() []step {
 		{name: "insert", run: insertFixed},
 		{name: "sealed", run: insertSealed},
 		{name: "defaults", run: insertDefaults},
+		{name: "order", run: readOrder},
 		{name: "owned", run: checkOwned},
 		{name: "contract", check: CheckRequest, run: checkRequest},
 		{name: "guards", run: checkGuards},
@@ -79,6 +80,7 @@ func pipeline() []step {
 		{name: "idempotency", run: beginIdempotent},
 		{name: "counts", run: takeGuards},
 		{name: "spend permit", run: spendPermit},
+		{name: "budget", check: CheckBudget, run: spendBudget},
 		{name: "send", run: send},
 		{name: "answer", check: CheckResponse, run: checkAnswer},
 		{name: "remember", run: rememberOwned, after: true},
@@ -89,6 +91,7 @@ func pipeline() []step {
 // The checks that a connection may set to observe.
 const (
 	CheckLimits   = "limits"
+	CheckBudget   = "budget"
 	CheckGrammar  = "grammar"
 	CheckRequest  = "request-contract"
 	CheckResponse = "response-contract"
@@ -96,7 +99,7 @@ const (
 
 // Checks lists the checks that can be told to only report, for configuration.
 func Checks() []string {
-	return []string{CheckGrammar, CheckLimits, CheckRequest, CheckResponse, CheckVouching}
+	return []string{CheckBudget, CheckGrammar, CheckLimits, CheckRequest, CheckResponse, CheckVouching}
 }
 
 // Call runs the pipeline for one call. See Caller.
@@ -122,7 +125,7 @@ func (g *Gate) Call(ctx context.Context, c *Call) (answer *Answer) {
 		if d.Allowed() {
 			continue
 		}
-		if s.check != "" && x.conn != nil && slices.Contains(x.conn.observe, s.check) && !fatal(d) {
+		if s.check != "" && x.observes(s.check) && !fatal(d) {
 			x.observe(s.check, d.Problem)
 			continue
 		}
@@ -159,7 +162,7 @@ func fatal(d Decision) bool {
 		return true
 	}
 	switch d.Problem.Code {
-	case problem.ContractViolation, problem.ParameterRefused, problem.RateLimited, problem.UpstreamContract,
+	case problem.ContractViolation, problem.ParameterRefused, problem.RateLimited, problem.UpstreamContract, problem.BudgetExhausted,
 		problem.ChallengeRequired, problem.ChallengeRefused, problem.VoucherRequired:
 		return false
 	}
@@ -214,6 +217,11 @@ func withOutcome(p *problem.Error, o problem.Outcome) *problem.Error {
 	c := *p
 	c.Outcome = o
 	return &c
+}
+
+// observes reports whether a check of this call's connection only reports.
+func (x *exchange) observes(check string) bool {
+	return x.conn != nil && slices.Contains(x.conn.observe, check)
 }
 
 // maxObserved bounds what one check reports of one call.

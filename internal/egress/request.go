@@ -131,6 +131,14 @@ func (r *browserRule) refuses(x *exchange, leaf contract.Path) *problem.Fault {
 			return &problem.Fault{Where: leaf.String(), Found: "a value from the browser", Want: "nothing: this value comes inside the permit"}
 		}
 	}
+	for _, f := range r.From {
+		if f.Path.Overlaps(leaf) {
+			if leftOpen(x, leaf) {
+				return nil
+			}
+			return &problem.Fault{Where: leaf.String(), Found: "a value from the browser", Want: "nothing: the gate computes this value from the price list"}
+		}
+	}
 	for _, p := range r.Owned {
 		if p.Covers(leaf) && len(p.Steps()) == len(leaf.Steps()) {
 			return nil // whether this visit received it is for a step of its own

@@ -70,6 +70,11 @@ func (g *Gate) intend(ctx context.Context, x *exchange, n int) error {
 	if d := checkFreeze(ctx, g, x); !d.Allowed() {
 		return d.Problem
 	}
+	if n > 1 {
+		if err := g.spendAgain(ctx, x); err != nil {
+			return err
+		}
+	}
 	if len(x.op.Effects) == 0 {
 		x.sent = true
 		return nil

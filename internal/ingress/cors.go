@@ -16,7 +16,7 @@ const exposed = "Sallyport-Request-Id, Sallyport-Receipt, Retry-After, RateLimit
 // and the parameters of the connection's operations that travel in headers and that the
 // file leaves to the page.
 func (r *route) corsHeaders() []string {
-	all := []string{"authorization", "content-type", "idempotency-key", "sallyport-proof", "sallyport-voucher", "sallyport-permit"}
+	all := []string{"authorization", "content-type", "idempotency-key", "sallyport-proof", "sallyport-voucher", "sallyport-permit", "sallyport-order"}
 	if r.conn == nil || r.site == nil {
 		return all
 	}

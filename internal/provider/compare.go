@@ -75,6 +75,7 @@ func properties() []property {
 		{"credentials", credentialsCell},
 		{"version", versionCell},
 		{"limits", limitsCell},
+		{"prices", pricesCell},
 		{"repeats", repeatsCell},
 		{"idempotency", idempotencyCell},
 		{"webhooks", webhookCell},

@@ -38,6 +38,8 @@ type OperationLine struct {
 	Auth    string          `json:"auth"`    // where the credential goes, in words, without a value
 	Retry   string          `json:"retry"`
 	Effects []string        `json:"effects,omitempty"`
+	// Price is what a call costs by the catalog; empty: it knows of none.
+	Price string `json:"price,omitempty"`
 	// Legacy says since when and why the operation should not be used in new sites.
 	Legacy string `json:"legacy,omitempty"`
 	// Personal, Secret and Card are the paths of such fields: "in " those of the
@@ -99,6 +101,9 @@ func (p *Pack) operationLine(op *contract.Operation) OperationLine {
 		ID: op.ID, Method: op.Method, Path: op.PathTemplate, Summary: op.Summary,
 		Servers: p.Servers[op.Server].URL, Auth: p.authInWords(p.Auth[op.Auth]), Retry: retryInWords(op.Retry),
 		Effects: op.Effects, Source: op.Source,
+	}
+	if price, ok := p.PriceOf(op.ID); ok {
+		line.Price = price.inWords()
 	}
 	if l := op.Legacy; l != nil {
 		line.Legacy = strings.TrimSpace("since " + l.Since + ": " + l.Note)

@@ -50,6 +50,8 @@ type Pack struct {
 	Public  []PublicField `json:"public,omitempty"`
 	Version Version       `json:"version"`
 	Limits  []Limit       `json:"limits"`
+	// Prices are what calls cost, where the provider publishes a price that holds for everybody.
+	Prices []Price `json:"prices,omitempty"`
 	// Throttle are signs of throttling, apart from status 429.
 	Throttle    []Sign      `json:"throttle,omitempty"`
 	Retry       RetryRule   `json:"retry"`

@@ -169,6 +169,9 @@ func (p *page) operations(ops []OperationLine) {
 		p.entry(4, 10, "server", servers(op.Servers)...)
 		p.entry(4, 10, "auth", op.Auth)
 		p.entry(4, 10, "repeats", op.Retry)
+		if op.Price != "" {
+			p.entry(4, 10, "price", op.Price)
+		}
 		for _, group := range []struct {
 			label  string
 			fields []string

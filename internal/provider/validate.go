@@ -101,6 +101,7 @@ func (p *Pack) Validate() []error {
 	p.checkKeyShapes(f)
 	p.checkBotCheck(f)
 	p.checkFacts(f)
+	p.checkPrices(f)
 	p.checkContract(f)
 	return f.list
 }

@@ -8,8 +8,11 @@ package site
 import (
 	"time"
 
+	"sallyport/internal/budget"
 	"sallyport/internal/contract"
 	"sallyport/internal/guard"
+	"sallyport/internal/money"
+	"sallyport/internal/order"
 	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
 	"sallyport/internal/secret"
@@ -37,6 +40,10 @@ type Site struct {
 	Vouching       Vouching
 	Connections    map[string]*Connection
 	Guards         guard.Rules
+	// Budgets are what all calls of the site may cost together.
+	Budgets []budget.Rule
+	// Prices are the price lists by name.
+	Prices map[string]*order.List
 }
 
 // Demand says which browser operations want a challenge from a visit for which nobody
@@ -79,6 +86,11 @@ type Connection struct {
 	Backend     []string
 	BackendAll  bool
 	Limits      []ratelimit.Rule
+	// Budgets are what all calls of the connection may cost together.
+	Budgets []budget.Rule
+	// Costs are what one call costs, by operation, of the file or else the catalog; an operation
+	// that is missing has no known price.
+	Costs map[string]money.Amount
 	// Observe names checks that only report; see egress.Checks.
 	Observe []string
 	Mock    MockFaults
@@ -102,7 +114,10 @@ type BrowserRule struct {
 	Owned []contract.Path
 	// Sealed are parameters whose values come inside a permit that the site's backend
 	// signed; no path has a [] in it.
-	Sealed  []contract.Path
+	Sealed []contract.Path
+	// From are parameters whose values the gate computes from a price list, all from the same;
+	// no path has a [] in it.
+	From    []From
 	Returns []contract.Path
 	// Receipt are fields of the answer that the gate states to the site's backend, signed;
 	// empty: no receipt.
@@ -110,6 +125,8 @@ type BrowserRule struct {
 	Limits  []ratelimit.Rule
 	// Vouched: only for visits that the site's backend vouches for.
 	Vouched bool
+	// Budgets are what browsers' calls of this operation may cost together.
+	Budgets []budget.Rule
 }
 
 // Leaves reports whether the rule leaves something of a parameter to the browser.
@@ -153,6 +170,17 @@ type Choice struct {
 type Range struct {
 	Path     contract.Path
 	Min, Max int64
+}
+
+// From is a value that comes from an order and a price list.
+type From struct {
+	Path contract.Path
+	List *order.List
+	Part order.Part
+	// AsText: an amount is written as a decimal text, 38.00, where the contract wants text.
+	AsText bool
+	// Currency is the list's, in the case that the contract wants.
+	Currency string
 }
 
 // MockFaults are the switches of mode mock.

@@ -2,9 +2,11 @@ package typescript
 
 import (
 	_ "embed"
+	"fmt"
 	"slices"
 	"strings"
 
+	"sallyport/internal/order"
 	"sallyport/internal/problem"
 )
 
@@ -17,6 +19,7 @@ var clientTypes string
 type writer struct {
 	names       *names
 	connections []*connection
+	orders      []orderType // as they were first asked for
 	b           strings.Builder
 }
 
@@ -28,6 +31,7 @@ func (w *writer) file(site string, o Options) []byte {
 	w.connectionTypes()
 	w.b.WriteString("\n" + clientTypes + "\n")
 	w.codes()
+	w.orderTypes()
 	w.operationTypes()
 	w.b.WriteString("}\n")
 	declared := map[string]bool{ModuleName(site): true}
@@ -64,15 +68,7 @@ func (w *writer) connectionTypes() {
 		for _, op := range c.operations {
 			op.paramsName, op.resultName = w.names.take(under+pascal(op.id)+"Params"), w.names.take(under+pascal(op.id)+"Result")
 			at := indent + indent + indent
-			arguments := "params?: " + op.paramsName + ", options?: CallOptions"
-			switch {
-			case op.permit && op.needs:
-				arguments = "params: " + op.paramsName + ", options: PermitOptions"
-			case op.permit:
-				arguments = "params: " + op.paramsName + " | undefined, options: PermitOptions"
-			case op.needs:
-				arguments = "params: " + op.paramsName + ", options?: CallOptions"
-			}
+			arguments := w.arguments(op)
 			table.WriteString(at)
 			if len(op.doc) > 0 {
 				table.WriteString(comment(op.doc, at))
@@ -88,6 +84,62 @@ func (w *writer) connectionTypes() {
 	w.b.WriteString(indent + "/** What a page may call: connections, and in each the operations. */\n" + indent + "export interface Connections {\n" + table.String() + indent + "}\n")
 	w.b.WriteString(indent + "/** What stands under public: in the file. */\n" + indent + "export interface PublicValues {\n" + public.String() + indent + "}\n")
 	w.b.WriteString(indent + "export type Connection = " + strings.Join(all, " | ") + ";\n")
+}
+
+// arguments are what call takes after the names of connection and operation.
+func (w *writer) arguments(op *operation) string {
+	options := ""
+	if op.permit {
+		options = "PermitOptions"
+	}
+	if op.order != nil {
+		options = orElse(options, "CallOptions") + " & { order: " + w.orderName(op.order) + " }"
+	}
+	switch {
+	case options != "" && op.needs:
+		return "params: " + op.paramsName + ", options: " + options
+	case options != "":
+		return "params: " + op.paramsName + " | undefined, options: " + options
+	case op.needs:
+		return "params: " + op.paramsName + ", options?: CallOptions"
+	}
+	return "params?: " + op.paramsName + ", options?: CallOptions"
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// orderName gives the type of an order from a list; it is written once.
+func (w *writer) orderName(l *order.List) string {
+	for _, known := range w.orders {
+		if known.list == l {
+			return known.name
+		}
+	}
+	name := w.names.take(pascal(l.Name) + "Order")
+	w.orders = append(w.orders, orderType{list: l, name: name})
+	return name
+}
+
+type orderType struct {
+	list *order.List
+	name string
+}
+
+// orderTypes writes what an order from each list may hold: how many of which item.
+func (w *writer) orderTypes() {
+	for _, o := range w.orders {
+		w.b.WriteString("\n" + indent + comment([]string{fmt.Sprintf("How many of which item of the price list %s; at most %d pieces.", o.list.Name, o.list.Pieces)}, indent) +
+			"export interface " + o.name + " {\n")
+		for _, i := range o.list.Items {
+			w.b.WriteString(indent + indent + comment([]string{fmt.Sprintf("%s a piece; at most %d.", o.list.Money(i.Amount), i.Max)}, indent+indent) + key(i.Name) + "?: number;\n")
+		}
+		w.b.WriteString(indent + "}\n")
+	}
 }
 
 func publicNames(public map[string]string) string {

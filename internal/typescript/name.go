@@ -13,7 +13,7 @@ type names struct{ taken map[string]bool }
 
 func newNames() *names {
 	n := &names{taken: map[string]bool{}}
-	for _, name := range []string{"Connections", "Connection", "Operation", "Params", "Result", "Arguments", "CallOptions", "PermitOptions", "Fault",
+	for _, name := range []string{"Connections", "Connection", "Operation", "Params", "Result", "Arguments", "CallOptions", "PermitOptions", "PriceList", "Fault",
 		"Outcome", "Problem", "ProblemCode", "PublicValues", "Promise", "Record", "AbortSignal", "Error", "NonNullable"} {
 		n.taken[name] = true
 	}

@@ -27,6 +27,9 @@ func grammar(rule *site.BrowserRule) *place {
 	for _, p := range rule.Sealed {
 		root.at(p).fixed = true // the permit's value is inserted as the file's is
 	}
+	for _, f := range rule.From {
+		root.at(f.Path).fixed = true // and so is what a price list says
+	}
 	for _, p := range rule.Free {
 		root.at(p).leave = func(s *contract.Schema, r *reader) (*shape, []string) {
 			ss := []*contract.Schema{s}

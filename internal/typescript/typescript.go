@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"sallyport/internal/contract"
+	"sallyport/internal/order"
 	"sallyport/internal/provider"
 	"sallyport/internal/site"
 )
@@ -92,8 +93,9 @@ type operation struct {
 	id     string
 	doc    []string
 	params *shape
-	needs  bool // there is a parameter that a page must give
-	permit bool // some are sealed, so that a call needs a permit
+	needs  bool        // there is a parameter that a page must give
+	permit bool        // some are sealed, so that a call needs a permit
+	order  *order.List // some come from a price list, so that a call needs an order
 	result *shape
 
 	paramsName, resultName string
@@ -101,6 +103,9 @@ type operation struct {
 
 func declare(op *contract.Operation, rule *site.BrowserRule) *operation {
 	out := &operation{id: op.ID, doc: operationWords(op), permit: len(rule.Sealed) > 0, result: result(op, rule.Returns)}
+	if len(rule.From) > 0 {
+		out.order = rule.From[0].List
+	}
 	out.params, out.needs = params(op, rule)
 	return out
 }

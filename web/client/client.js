@@ -50,7 +50,8 @@ export function operations() {
  * @param {string} connection  a connection of this site
  * @param {string} operation   an operation that its file allows browsers
  * @param {object} params      parameters by name, wherever they travel
- * @param {{signal?: AbortSignal, idempotencyKey?: string, permit?: string}} options
+ * @param {{signal?: AbortSignal, idempotencyKey?: string, permit?: string, order?: Object<string, number>}} options
+ *   order: how many of which item, { mug: 2 }, where the amount comes from a price list (prices())
  *   permit: what the site's backend signed, where the operation has sealed parameters
  * @throws {Problem}
  */
@@ -65,6 +66,7 @@ export async function call(connection, operation, params = {}, options = {}) {
   if (rule.method !== "GET") {
     request.headers["Idempotency-Key"] = options.idempotencyKey ?? crypto.randomUUID();
   }
+  if (options.order !== undefined) request.headers["Sallyport-Order"] = ordered(operation, rule, options.order);
   if (options.permit !== undefined) request.headers["Sallyport-Permit"] = options.permit;
   for (let renewed = 0, proved = 0; ;) {
     const token = await session();
@@ -82,6 +84,23 @@ export async function call(connection, operation, params = {}, options = {}) {
 
 function known() {
   return Object.entries(operations()).flatMap(([name, all]) => all.map((o) => `${name}/${o}`)).join(", ") || "none";
+}
+
+/** The price lists that this site's operations take orders from: { catalogue: { currency, decimals, items, shipping, order } }. */
+export function prices() {
+  return structuredClone(site.prices ?? {});
+}
+
+// An order as a dictionary of RFC 8941; items of which there are none are left out.
+function ordered(operation, rule, order) {
+  const refuse = (detail, hint) => { throw new Problem({ code: "order_refused", status: 422, detail, hint }); };
+  if (!rule.order) refuse(`${operation} takes no order.`, "Write from: in the operation's rule in sallyport.yaml.");
+  const items = site.prices[rule.order].items;
+  return Object.entries(order).filter(([, quantity]) => quantity !== undefined && quantity !== 0).map(([item, quantity]) => {
+    if (!Object.hasOwn(items, item)) refuse(`The price list ${rule.order} has no item ${item}.`, "It has " + Object.keys(items).join(", ") + ".");
+    if (!Number.isSafeInteger(quantity) || quantity < 0) refuse(`The quantity of ${item} is not a whole number from 0.`);
+    return `${item}=${quantity}`;
+  }).join(", ");
 }
 
 /** The id of this visit, which the site's backend writes into a permit. It changes when the session ends. */
