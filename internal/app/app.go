@@ -217,7 +217,7 @@ const issuerName = "sallyport"
 
 func (g *Gate) openWays(_ context.Context, _ *config.File) error {
 	g.mocks = &mocks{now: g.options.Now, made: map[string]*mockEntry{}}
-	g.way = newWayOut(g.secrets, g.ownAddresses)
+	g.way = newWayOut(g.secrets, g.ownAddresses, g.crew())
 	g.onClose(g.way.Close)
 	return nil
 }

@@ -126,6 +126,7 @@ func (w *wayOut) makeLimits(p *provider.Pack, mode provider.Mode) []limit {
 			continue
 		}
 		config, ok := bucketConfig(l)
+		config.Crew = w.crew
 		switch {
 		case !ok: // refused when the pack is loaded
 		case l.EachNamed():

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"time"
 
 	"sallyport/internal/config"
 	"sallyport/internal/egress"
@@ -100,14 +101,31 @@ func (g *Gate) degraded() []string {
 	return nil
 }
 
-// Nodes says how many nodes serve this installation right now, this one included.
-// A store that knows of several is one.
-type Nodes interface{ LiveNodes() int }
+// Nodes is a store that several nodes serve from.
+type Nodes interface {
+	// Crew is which of the live nodes this one is, how many there are, and since when it is
+	// one of them. It must be quick.
+	Crew() (index, live int, since time.Time)
+}
 
-// liveNodes is how many share the limits; at least one.
+// liveNodes is how many nodes share the limits; at least one.
 func (g *Gate) liveNodes() int {
 	if n, ok := g.store.(Nodes); ok {
-		return max(1, n.LiveNodes())
+		_, live, _ := n.Crew()
+		return max(1, live)
 	}
 	return 1
+}
+
+// crew tells the way out which share of a provider's limits is this node's; nil where the
+// store is this node's own.
+func (g *Gate) crew() func() outbound.Crew {
+	n, ok := g.store.(Nodes)
+	if !ok {
+		return nil
+	}
+	return func() outbound.Crew {
+		index, live, since := n.Crew()
+		return outbound.Crew{Index: index, Live: live, Since: since}
+	}
 }

@@ -28,6 +28,7 @@ import (
 type wayOut struct {
 	secrets secret.Source
 	dialer  *outbound.Dialer
+	crew    func() outbound.Crew // nil: no other node counts with this one
 
 	mu     sync.Mutex
 	hosts  map[string]*outbound.Host
@@ -39,8 +40,9 @@ type wayOut struct {
 // has 10 s to begin an answer, so a provider that hangs is not asked a second time in full.
 const callTime = 15 * time.Second
 
-func newWayOut(secrets secret.Source, own func() []netip.AddrPort) *wayOut {
-	return &wayOut{secrets: secrets, hosts: map[string]*outbound.Host{}, limits: map[string][]limit{}, room: outbound.NewRoom(0),
+// crew says which of several nodes this one is; nil: it is alone.
+func newWayOut(secrets secret.Source, own func() []netip.AddrPort, crew func() outbound.Crew) *wayOut {
+	return &wayOut{secrets: secrets, crew: crew, hosts: map[string]*outbound.Host{}, limits: map[string][]limit{}, room: outbound.NewRoom(0),
 		dialer: outbound.NewDialer(outbound.DialerConfig{Policy: outbound.PolicyProvider, Own: own})}
 }
 

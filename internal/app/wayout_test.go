@@ -78,7 +78,7 @@ func connection(siteName, name, key string) *site.Connection {
 
 func ways(t *testing.T) *wayOut {
 	t.Helper()
-	w := newWayOut(secret.Sources{}, func() []netip.AddrPort { return nil })
+	w := newWayOut(secret.Sources{}, func() []netip.AddrPort { return nil }, nil)
 	t.Cleanup(func() { _ = w.Close() })
 	return w
 }

@@ -23,7 +23,14 @@ type BucketConfig struct {
 	Queue int
 	// For says in a refusal what the limit counts for; empty: this credential.
 	For string
+	// Crew says which of several nodes that keep the limit together this one is, at any
+	// moment; nil: the limit is this node's alone. It must be quick.
+	Crew func() Crew
 }
+
+// tryPart is the least wait of a call that this node's part of a limit holds back: the part
+// may grow without anything ending here.
+const tryPart = 10 * time.Millisecond
 
 // slots is how finely Per is divided; a call may count for up to one slot too long.
 const slots = 256
@@ -51,6 +58,8 @@ type Bucket struct {
 	queue    int
 	counts   string
 
+	part portion // under mu
+
 	mu      sync.Mutex
 	start   time.Time
 	ends    schedule // when calls stop counting
@@ -66,7 +75,7 @@ type waiter struct{ granted chan struct{} }
 
 // NewBucket makes a Bucket.
 func NewBucket(c BucketConfig) *Bucket {
-	b := &Bucket{limit: int(c.Calls), window: c.Per, inFlight: c.InFlight, wait: c.Wait, queue: c.Queue, counts: cmp.Or(c.For, "this credential"), start: time.Now()}
+	b := &Bucket{limit: int(c.Calls), window: c.Per, inFlight: c.InFlight, wait: c.Wait, queue: c.Queue, counts: cmp.Or(c.For, "this credential"), start: time.Now(), part: portion{crew: c.Crew}}
 	if c.Calls > 0 && c.Calls < 1 {
 		b.limit, b.window = 1, time.Duration(float64(c.Per)/c.Calls)
 	}
@@ -145,13 +154,28 @@ func (b *Bucket) refusal() error {
 }
 
 func (b *Bucket) free() bool {
-	return (b.limit == 0 || b.counted+b.unsent < b.limit) &&
-		(b.inFlight == 0 || b.flying < b.inFlight) && !time.Now().Before(b.hold)
+	now := time.Now()
+	if b.limit != 0 && !b.below(now) {
+		return false
+	}
+	return (b.inFlight == 0 || b.flying < b.part.flying(b.inFlight)) && !now.Before(b.hold)
+}
+
+// below says whether fewer calls count than this node may make.
+func (b *Bucket) below(now time.Time) bool {
+	calls, _ := b.part.of(b.limit, now, b.window)
+	return b.counted+b.unsent < calls
 }
 
 func (b *Bucket) grant() {
 	b.unsent++
 	b.flying++
+}
+
+// span is how long a call counts after it arrived.
+func (b *Bucket) span() time.Duration {
+	_, longer := b.part.of(b.limit, time.Now(), b.window)
+	return b.window * time.Duration(longer)
 }
 
 // idle reports whether the bucket is as good as a new one.
@@ -169,14 +193,18 @@ func (b *Bucket) slotOf(t time.Time) int64 {
 
 // advance drops what has stopped counting.
 func (b *Bucket) advance() {
+	b.part.look(time.Now(), b.window)
 	b.counted -= b.ends.until(int64(time.Since(b.start) / b.slot))
 }
 
 // next is how long it takes until something may change by time alone.
 func (b *Bucket) next() time.Duration {
 	wait := time.Until(b.hold)
-	if b.limit == 0 || b.counted+b.unsent < b.limit {
+	if b.limit == 0 || b.below(time.Now()) {
 		return max(wait, 0)
+	}
+	if calls, _ := b.part.of(b.limit, time.Now(), b.window); calls < b.limit {
+		wait = max(wait, tryPart)
 	}
 	if slot, ok := b.ends.first(); ok {
 		wait = max(wait, time.Until(b.start.Add(time.Duration(slot)*b.slot)))
@@ -230,7 +258,7 @@ func (g *grant) sent() {
 		return
 	}
 	b.advance()
-	g.slot = b.slotOf(time.Now().Add(b.window + time.Duration(arrival*float64(b.window))))
+	g.slot = b.slotOf(time.Now().Add(b.span() + time.Duration(arrival*float64(b.window))))
 	b.unsent--
 	b.ends.add(g.slot)
 	b.counted++
@@ -248,7 +276,7 @@ func (g *grant) done() {
 	g.over = true
 	b.flying--
 	b.advance()
-	early := b.slotOf(time.Now().Add(b.window))
+	early := b.slotOf(time.Now().Add(b.span()))
 	switch {
 	case g.slot == 0:
 		b.unsent--
