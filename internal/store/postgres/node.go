@@ -35,8 +35,10 @@ type node struct {
 	// acked is the last change that is in force here. Only the goroutine uses it.
 	acked   int64
 	freezes atomic.Pointer[freezeSet]
-	// live is how many nodes held a lease at the last beat, this one included.
-	live atomic.Int64
+	// crew is who held a lease at the last beat. Only the goroutine writes it and joined,
+	// which is when this node took its lease, for the first time or again.
+	crew   atomic.Pointer[crew]
+	joined time.Time
 	// good is a moment before which every change that was stored is in force here.
 	good atomic.Pointer[time.Time]
 
@@ -124,7 +126,7 @@ func (n *node) enter(ctx context.Context, conn *pgx.Conn) error {
 	if err := n.takeIn(ctx, conn, number); err != nil {
 		return err
 	}
-	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(turnToJoin)); err != nil {
 			return fmt.Errorf("wait for the turn to join: %w", err)
 		}
@@ -143,6 +145,10 @@ func (n *node) enter(ctx context.Context, conn *pgx.Conn) error {
 		n.id.Store(id)
 		return nil
 	})
+	if err == nil {
+		n.joined = time.Now()
+	}
+	return err
 }
 
 // alone is an error where another node serves and one of the two keeps its limits itself.
@@ -220,11 +226,12 @@ func (n *node) beat(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*lease)
 	defer cancel()
 	for {
-		asked, number, live := time.Now(), int64(0), int64(0)
+		asked, number, c := time.Now(), int64(0), crew{}
 		err := conn.QueryRow(ctx, `UPDATE nodes SET acked = $2,
 				expires_at = CASE WHEN c.n = $2 THEN clock_timestamp() + `+leaseSQL+` ELSE expires_at END
 			FROM changes AS c WHERE id = $1 AND expires_at > clock_timestamp()
-			RETURNING c.n, (SELECT count(*) FROM nodes WHERE expires_at > clock_timestamp())`, n.id.Load(), n.acked).Scan(&number, &live)
+			RETURNING c.n, (SELECT count(*) FROM nodes WHERE expires_at > clock_timestamp()),
+				(SELECT count(*) FROM nodes AS before WHERE before.id < $1 AND before.expires_at > clock_timestamp())`, n.id.Load(), n.acked).Scan(&number, &c.live, &c.index)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows): // it lapsed
 			if err := n.enter(ctx, conn); err != nil {
@@ -235,7 +242,8 @@ func (n *node) beat(ctx context.Context, conn *pgx.Conn) error {
 			return fmt.Errorf("renew the lease: %w", err)
 		case number == n.acked:
 			n.good.Store(&asked)
-			n.live.Store(live)
+			c.since = n.joined
+			n.crew.Store(&c)
 			return nil
 		}
 		if err := n.takeIn(ctx, conn, number); err != nil {
@@ -302,7 +310,28 @@ func (s *Store) LiveNodes() int {
 	if s.node == nil {
 		return 0
 	}
-	return int(s.node.live.Load())
+	_, live, _ := s.Crew()
+	return live
+}
+
+// crew is what a node knows of those that serve beside it.
+type crew struct {
+	index, live int
+	since       time.Time
+}
+
+// Crew is which of the live nodes this one is, in the order in which they came, how many
+// there are, and since when it is one of them. What it says is at most a lease old. A tool
+// is the one of one.
+func (s *Store) Crew() (index, live int, since time.Time) {
+	if s.node == nil {
+		return 0, 1, time.Time{}
+	}
+	c := s.node.crew.Load()
+	if c == nil {
+		return 0, 1, time.Time{}
+	}
+	return c.index, c.live, c.since
 }
 
 // takeTurn makes this node the one that does work, unless another one whose lease holds is.

@@ -273,6 +273,11 @@ func TestFence(t *testing.T) {
 	o := options(p, empty(t, p))
 	one, other := open(t, o), open(t, o)
 	begin(t, one, "a")
+	eventually(t, time.Second, "each knows which of two it is", func() bool {
+		first, _, early := one.Crew()
+		second, _, late := other.Crew()
+		return first == 0 && second == 1 && !early.IsZero() && !late.Before(early)
+	})
 	eventually(t, time.Second, "both know of two nodes", func() bool { return one.LiveNodes() == 2 && other.LiveNodes() == 2 })
 	if other.ForgetRepeat(t.Context(), key("a")) == nil || other.FinishRepeat(t.Context(), key("a"), []byte("x"), time.Now()) == nil {
 		t.Error("a node ended another one's call")
