@@ -133,6 +133,7 @@ type Bench struct {
 	shape  schema.Shape
 	reader wire.Reader
 	writer wire.Writer
+	into   tape.Builder
 	tape   tape.Tape
 	out    []byte
 	log    []byte
@@ -263,10 +264,9 @@ func (b *Bench) Value(form []byte) (any, error) {
 
 // Read only reads the form.
 func (b *Bench) Read(form []byte) error {
-	var into tape.Builder
-	into.Start(&b.tape, tape.Limits{})
-	if err := b.reader.Form(&into, form, wire.Brackets, b.shape); err != nil {
+	b.into.Start(&b.tape, tape.Limits{})
+	if err := b.reader.Form(&b.into, form, wire.Brackets, b.shape); err != nil {
 		return err
 	}
-	return into.Done()
+	return b.into.Done()
 }

@@ -93,6 +93,34 @@ func (b *Builder) KeyHashed(name []byte, hash uint32) {
 	}
 }
 
+// Append puts a text into the tape's memory, for names and values that are parts of it, and
+// says where it begins there. A part must begin and end between characters.
+func (b *Builder) Append(s []byte) (at uint32) {
+	if b.err == nil {
+		at, _ = text(b, s)
+	}
+	return at
+}
+
+// KeyAt is KeyHashed for a part of what was appended.
+func (b *Builder) KeyAt(from, to, hash uint32) {
+	if b.nameable() {
+		b.name = Node{KeyOff: from, KeyEnd: to, Hash: hash}
+	}
+}
+
+// StringAt adds a string that is a part of what was appended.
+func (b *Builder) StringAt(from, to uint32) { b.add(Node{Kind: String, Off: from, End: to}) }
+
+// NumberAt is Number for a part of what was appended.
+func (b *Builder) NumberAt(from, to uint32) {
+	if b.err == nil {
+		if f, ok := b.number(b.t.Src[from:to]); ok {
+			b.add(Node{Kind: Number, Flags: f, Off: from, End: to})
+		}
+	}
+}
+
 // KeyString names the next member.
 func (b *Builder) KeyString(name string) { key(b, name) }
 
@@ -218,25 +246,30 @@ func scalar[T ~string | ~[]byte](b *Builder, k Kind, f Flags, s T) {
 
 // Number adds a number as it is written; text that JSON does not allow is a fault.
 func (b *Builder) Number(s []byte) {
+	if f, ok := b.number(s); ok {
+		scalar(b, Number, f, s)
+	}
+}
+
+// number reads the grammar of a number.
+func (b *Builder) number(s []byte) (f Flags, ok bool) {
 	if len(s) == 0 || s[0] != '-' && s[0]-'0' > 9 {
 		b.fail("a number that JSON does not allow")
-		return
+		return 0, false
 	}
 	end, whole, err := number(s, 0, &b.lim)
 	switch {
 	case err != nil:
 		fault := err.(*SyntaxError)
 		b.failBig(fault.What, fault.TooBig)
-		return
+		return 0, false
 	case end != len(s):
 		b.fail("a number that JSON does not allow")
-		return
-	}
-	var f Flags
-	if whole {
+		return 0, false
+	case whole:
 		f = Whole
 	}
-	scalar(b, Number, f, s)
+	return f, true
 }
 
 // Bool adds true or false.

@@ -31,11 +31,17 @@ func longHash[T ~string | ~[]byte](name T) uint64 {
 
 // heads is a name's first 32 bytes as words, filled up with zeros.
 func heads[T ~string | ~[]byte](name T) (w [4]uint64) {
-	for k := range w {
-		if len(name) <= 8*k {
-			break
-		}
-		w[k] = word(name[8*k:])
+	n := len(name)
+	if n <= 8 {
+		w[0] = word(name)
+		return w
+	}
+	w[0], w[1] = word(name), word(name[8:])
+	if n > 16 {
+		w[2] = word(name[16:])
+	}
+	if n > 24 {
+		w[3] = word(name[24:])
 	}
 	return w
 }

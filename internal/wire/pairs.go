@@ -56,9 +56,15 @@ func (r *Reader) split(src []byte) error {
 		inKey, high := true, false
 	scan:
 		for ; i < len(src); i++ {
+			for i < len(src) && n < len(text) && byteKind[src[i]] == plainByte {
+				text[n] = src[i]
+				i, n = i+1, n+1
+			}
+			if i >= len(src) {
+				break
+			}
 			c := src[i]
 			switch byteKind[c] {
-			case plainByte:
 			case plusByte:
 				c = ' '
 			case ampersandByte:

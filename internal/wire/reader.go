@@ -23,6 +23,9 @@ type Reader struct {
 	params *Params
 	style  Style
 	code   problem.Code
+
+	based bool // the tape has all of text, from base on
+	base  uint32
 }
 
 func (r *Reader) start(code problem.Code, style Style) {
@@ -30,7 +33,7 @@ func (r *Reader) start(code problem.Code, style Style) {
 		*r = Reader{}
 	}
 	r.json.Reset(keepBytes)
-	r.code, r.style, r.params = code, style, nil
+	r.code, r.style, r.params, r.based = code, style, nil, false
 	r.pairs, r.slots = r.pairs[:0], r.slots[:0]
 	r.startPlaces()
 }
@@ -54,6 +57,7 @@ func (r *Reader) Form(b *tape.Builder, body []byte, style Style, s schema.Shape)
 		}
 	}
 	v := viewOf(s)
+	r.base, r.based = b.Append(r.text), true
 	if err := r.object(b, 0, v); err != nil {
 		return err
 	}
@@ -179,7 +183,21 @@ func (r *Reader) addText(b *tape.Builder, v int32, s view) {
 		b.Bytes(r.textOf(v))
 		return
 	}
-	addScalar(b, r.textOf(v), s)
+	if !r.based {
+		addScalar(b, r.textOf(v), s)
+		return
+	}
+	at := r.values[v].text
+	switch scalarKind(r.text[at.off:at.end], s) {
+	case tape.True:
+		b.Bool(true)
+	case tape.False:
+		b.Bool(false)
+	case tape.Number:
+		b.NumberAt(r.base+at.off, r.base+at.end)
+	default:
+		b.StringAt(r.base+at.off, r.base+at.end)
+	}
 }
 
 func (r *Reader) textOf(v int32) []byte {
@@ -278,7 +296,11 @@ func (r *Reader) object(b *tape.Builder, k int32, s view) error {
 		name := r.nameOf(kid)
 		hash := tape.Hash(name)
 		below, _ := s.memberOf(hash, name)
-		b.KeyHashed(name, hash)
+		if at := r.places[kid].name; r.based {
+			b.KeyAt(r.base+at.off, r.base+at.end, hash)
+		} else {
+			b.KeyHashed(name, hash)
+		}
 		if err := r.read(b, kid, below); err != nil {
 			return err
 		}
