@@ -21,7 +21,8 @@ func (p *Program) freeze() *cobra.Command {
 		Use:   "freeze [SITE[/CONNECTION]]",
 		Short: "Stop all calls of a site or connection, or list what is frozen",
 		Long: "Stops all calls of a site, or of one of its connections, within a second; callers get 503 with the code `frozen`. Calls in\n" +
-			"progress end normally. `sallyport thaw` lets calls pass again. Without a name it lists what is frozen.",
+			"progress end normally. With PostgreSQL it returns when every node has stopped them. `sallyport thaw` lets calls pass again. Without a\n" +
+			"name it lists what is frozen.",
 		Example: "  sallyport freeze shop/payments --reason \"key leaked\"\n  sallyport freeze shop\n  sallyport freeze --json",
 		Args:    atMostOne("SITE or SITE/CONNECTION"),
 		RunE: func(cmd *cobra.Command, args []string) error {

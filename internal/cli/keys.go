@@ -203,11 +203,17 @@ func (p *Program) keysRevoke() *cobra.Command {
 	}
 }
 
+const databaseHint = "check that the database runs and can be reached from here, and address, user and password under store:; `sallyport check --secrets` reads the password"
+
 // withStore opens the store beside a gate that may be running, and closes it again.
 func (p *Program) withStore(ctx context.Context, file *config.File, do func(app.Store) error) error {
 	store, err := app.OpenStore(ctx, file, app.StoreOptions{Now: p.Now})
 	if err != nil {
-		return because(err, "use the store", "check the path under store: and the folder's owner")
+		hint := "check the path under store: and the folder's owner"
+		if file.Postgres != nil {
+			hint = databaseHint
+		}
+		return because(err, "use the store", hint)
 	}
 	defer store.Close()
 	return do(store)

@@ -13,6 +13,7 @@ import (
 
 	"sallyport/internal/config"
 	"sallyport/internal/secret/seal"
+	"sallyport/internal/store/postgres"
 )
 
 func (p *Program) run() *cobra.Command {
@@ -55,7 +56,12 @@ func explained(err error) error {
 		hint = "the user who runs the gate must own this file or folder and be able to write the data folder"
 	case errors.Is(err, seal.ErrOpen), errors.Is(err, seal.ErrRootSize):
 		hint = "the store was sealed with another root key: put back the root.key or the keystore that belongs to it, from the same backup as the store. " +
+			"All nodes of one database need the same: copy root.key, or the keystore, of a node that runs. " +
 			"Without it, move the store and a damaged root.key away and start anew: site keys are then made again, and sessions end"
+	case errors.Is(err, postgres.ErrServed):
+		hint = "docs/guide/more-than-one-node.md says what several nodes need"
+	case err != nil && strings.Contains(err.Error(), "open store postgres://"):
+		hint = databaseHint
 	case errors.Is(err, syscall.ENOSPC):
 		hint = "the disk is full; make room, then start again"
 	default:

@@ -14,7 +14,7 @@ import (
 
 // secretState says whether one secret that the file names can be used; never its value.
 type secretState struct {
-	Where string `json:"where"` // site/connection field
+	Where string `json:"where"` // site/connection field, or the key of what the operator runs
 	Ref   string `json:"ref"`
 	OK    bool   `json:"ok"`
 	State string `json:"state"`
@@ -26,13 +26,52 @@ func (p *Program) readSecrets(ctx context.Context, file *config.File) []secretSt
 	if err != nil {
 		return []secretState{{Where: "keystore", State: p.keystoreFailure(err).Error()}}
 	}
-	states := []secretState{}
+	states := operatorSecrets(ctx, file, sources)
 	for _, s := range file.Sites {
 		for _, name := range slices.Sorted(maps.Keys(s.Connections)) {
 			states = append(states, connectionSecrets(ctx, file.Catalog, sources, s.Connections[name])...)
 		}
 	}
 	return states
+}
+
+// operatorSecrets are the passwords of what the operator runs beside the gate.
+func operatorSecrets(ctx context.Context, file *config.File, sources secret.Sources) []secretState {
+	named := map[string]secret.Ref{}
+	if file.Postgres != nil {
+		named["store password"] = file.Postgres.Password
+	}
+	if file.SharedState != nil {
+		named["shared_state password"] = file.SharedState.Password
+	}
+	states := []secretState{}
+	for _, where := range slices.Sorted(maps.Keys(named)) {
+		ref := named[where]
+		if ref == (secret.Ref{}) {
+			continue
+		}
+		state := secretState{Where: where, Ref: ref.String(), OK: true, State: "good"}
+		if _, reason := readable(ctx, sources, ref); reason != "" {
+			state.OK, state.State = false, reason
+		}
+		states = append(states, state)
+	}
+	return states
+}
+
+// readable reads a secret, or says why it cannot be.
+func readable(ctx context.Context, sources secret.Sources, ref secret.Ref) (secret.Value, string) {
+	if _, ok := sources[ref.Scheme]; !ok {
+		return secret.Value{}, "the keystore's key is not set: set SALLYPORT_KEYSTORE_KEY_FILE or SALLYPORT_KEYSTORE_KEY"
+	}
+	value, err := sources.Read(ctx, ref)
+	switch {
+	case errors.Is(err, secret.ErrNotFound):
+		return value, "nothing is stored there"
+	case err != nil:
+		return value, err.Error()
+	}
+	return value, ""
 }
 
 func connectionSecrets(ctx context.Context, catalog config.Catalog, sources secret.Sources, c *site.Connection) []secretState {
@@ -56,15 +95,9 @@ func connectionSecrets(ctx context.Context, catalog config.Catalog, sources secr
 }
 
 func unusable(ctx context.Context, sources secret.Sources, ref secret.Ref, f provider.CredentialField, mode provider.Mode) string {
-	if _, ok := sources[ref.Scheme]; !ok {
-		return "the keystore's key is not set: set SALLYPORT_KEYSTORE_KEY_FILE or SALLYPORT_KEYSTORE_KEY"
-	}
-	value, err := sources.Read(ctx, ref)
-	if errors.Is(err, secret.ErrNotFound) {
-		return "nothing is stored there"
-	}
-	if err != nil {
-		return err.Error()
+	value, reason := readable(ctx, sources, ref)
+	if reason != "" {
+		return reason
 	}
 	if err := config.CheckCredential(f, mode, value.Expose()); err != nil {
 		return err.Error()
