@@ -53,6 +53,19 @@ func (v *visits) Mint(ctx context.Context, siteName string, origin site.Origin, 
 	return m.Token, m.Session.ExpiresAt, err
 }
 
+// Renew gives a new token for the visit of r.Token.
+func (v *visits) Renew(ctx context.Context, r ingress.VisitRequest) (string, time.Time, error) {
+	s, err := v.gate.verifier.Verify(r.Token, r.Site, r.Origin)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	if err := v.gate.issuer.AllowRenew(ctx, r.Site, r.Client); err != nil {
+		return "", time.Time{}, err
+	}
+	m, err := v.gate.issuer.Renew(s, v.site(r.Site).SessionTTL)
+	return m.Token, m.Session.ExpiresAt, err
+}
+
 // Revoke ends the visit of a token.
 func (v *visits) Revoke(ctx context.Context, siteName string, origin site.Origin, token string) error {
 	s, err := v.gate.verifier.Verify(token, siteName, origin)

@@ -12,7 +12,6 @@ import (
 
 	"sallyport/internal/contract"
 	"sallyport/internal/problem"
-	"sallyport/internal/session"
 	"sallyport/internal/site"
 )
 
@@ -26,11 +25,14 @@ const staleAfter = 2 * time.Minute
 // keepAnswers is how long a repeat gets the first call's answer.
 const keepAnswers = 24 * time.Hour
 
-// keep is how long this call's record is kept. A visit's keys end with its token, and
-// strangers can make any number of visits: what nobody can ask for must not fill the disk.
+// keepForVisits is the same for a visit. Strangers can make any number of visits, and what
+// few would ask for must not fill the disk: a page repeats a call within minutes.
+const keepForVisits = time.Hour
+
+// keep is how long this call's record is kept.
 func (x *exchange) keep() time.Duration {
 	if x.caller == site.Browser {
-		return session.MaxTTL + time.Minute
+		return keepForVisits
 	}
 	return keepAnswers
 }

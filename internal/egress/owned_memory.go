@@ -17,9 +17,9 @@ const (
 	OwnedPerVisit = 256
 	// OwnedPerSite is how many are kept for all visits of a site; the oldest fall out.
 	OwnedPerSite = 200_000
-	// OwnedFor is how long an object is remembered. A visit ends with its token, and clocks
+	// OwnedFor is how long an object is remembered: as long as a visit can last, and clocks
 	// of nodes differ a little.
-	OwnedFor = session.MaxTTL + time.Minute
+	OwnedFor = session.MaxVisit + time.Minute
 
 	ownedCached = 1 << 16 // in each of two halves; about 4 MiB each when full
 )

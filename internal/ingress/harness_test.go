@@ -110,6 +110,13 @@ func (f *fakeSessions) Revoke(_ context.Context, s string, o site.Origin, token 
 	return nil
 }
 
+func (f *fakeSessions) Renew(_ context.Context, r VisitRequest) (string, time.Time, error) {
+	if r.Token != "good" {
+		return "", time.Time{}, problem.New(problem.Unauthenticated, "the token is not valid")
+	}
+	return "renewed", time.Now().Add(time.Minute + 500*time.Millisecond), nil
+}
+
 func (f *fakeSessions) Describe(_ context.Context, r VisitRequest) (Visit, error) {
 	if r.Token != "good" {
 		return Visit{}, problem.New(problem.Unauthenticated, "the token is not valid")

@@ -12,7 +12,7 @@ import (
 // maxEvidence is the longest voucher or proof that is looked at, in bytes.
 const maxEvidence = 8 << 10
 
-// session makes, shows, raises or ends a visit. Only a page of the site may: Origin is
+// session makes, shows, renews, raises or ends a visit. Only a page of the site may: Origin is
 // required here, although it proves nothing about who is outside a browser.
 func (x *exchange) session() *problem.Error {
 	method := x.r.Method
@@ -43,6 +43,9 @@ func (x *exchange) session() *problem.Error {
 		return x.showVisit(of)
 	case raise:
 		return x.token(x.world.sessions.Raise(x.r.Context(), of, evidence))
+	}
+	if _, renew := x.r.Header["Authorization"]; renew {
+		return x.token(x.world.sessions.Renew(x.r.Context(), of))
 	}
 	return x.token(x.world.sessions.Mint(x.r.Context(), of.Site, of.Origin, of.Client))
 }

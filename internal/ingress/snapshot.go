@@ -19,6 +19,8 @@ type Sessions interface {
 	// Mint makes a bearer token for a visit from origin, already known to be one of the
 	// site's origins.
 	Mint(ctx context.Context, siteName string, origin site.Origin, client netip.Addr) (token string, expires time.Time, err error)
+	// Renew gives a new token for the visit of r.Token.
+	Renew(ctx context.Context, r VisitRequest) (token string, expires time.Time, err error)
 	// Describe says what is known of the visit of r.Token.
 	Describe(ctx context.Context, r VisitRequest) (Visit, error)
 	// Raise gives a new token for the visit of r.Token, which the evidence vouches for.

@@ -64,6 +64,7 @@ type Minted struct {
 const (
 	mintOperation  = "session.mint"
 	raiseOperation = "session.raise"
+	renewOperation = "session.renew"
 )
 
 // Mint starts a visit. Over a limit it returns problem.RateLimited, with Checks and
@@ -99,7 +100,16 @@ func (i *Issuer) Mint(ctx context.Context, r Request) (Minted, error) {
 // AllowRaise counts a try to raise a visit, before its evidence is looked at: as many as
 // visits may be minted, counted apart. Over a limit it returns problem.RateLimited.
 func (i *Issuer) AllowRaise(ctx context.Context, siteName string, client netip.Addr) error {
-	d, err := i.o.Limiter.AllowAll(ctx, i.o.Now(), i.checks(raiseOperation, siteName, client))
+	return i.allow(ctx, raiseOperation, siteName, client)
+}
+
+// AllowRenew counts a renewal, as AllowRaise does.
+func (i *Issuer) AllowRenew(ctx context.Context, siteName string, client netip.Addr) error {
+	return i.allow(ctx, renewOperation, siteName, client)
+}
+
+func (i *Issuer) allow(ctx context.Context, operation, siteName string, client netip.Addr) error {
+	d, err := i.o.Limiter.AllowAll(ctx, i.o.Now(), i.checks(operation, siteName, client))
 	if err != nil {
 		return limiterFault(err)
 	}
@@ -133,11 +143,41 @@ func (i *Issuer) Raise(s Session, v Vouched) (Minted, error) {
 	}
 	c := claims{
 		Issuer: i.o.Name, Audience: s.Site, Origin: s.Origin, Session: s.ID, TokenID: randomID(),
-		IssuedAt: min(now.Unix(), s.ExpiresAt.Unix()-1), Expires: s.ExpiresAt.Unix(), Vouched: max(s.Vouched, v).String(),
+		IssuedAt: min(now.Unix(), s.ExpiresAt.Unix()-1), Expires: s.ExpiresAt.Unix(), Vouched: max(s.Vouched, v).String(), Since: s.Since.Unix(),
 	}
 	token, err := i.sign(c)
 	if err != nil {
 		return Minted{}, fmt.Errorf("raise session: %w", err)
+	}
+	return Minted{Token: token, Session: c.session()}, nil
+}
+
+// Renew gives a new token for the visit of s, which Verify has accepted: the same visit, so
+// that what belongs to it (objects that it received, permits, counts) stays its own while a
+// visitor is on the page. What vouched for it does not go over: evidence lasts as long as the
+// token that it raised. A visit of MaxVisit is refused like a bad token: a new one begins.
+func (i *Issuer) Renew(s Session, ttl time.Duration) (Minted, error) {
+	if s.ID == "" || s.Site == "" || s.Origin == "" || s.Since.IsZero() {
+		return Minted{}, errors.New("renew session: a verified session is required")
+	}
+	if ttl <= 0 || ttl > MaxTTL {
+		ttl = MaxTTL
+	}
+	now := i.o.Now()
+	expires := now.Add(ttl)
+	if end := s.Since.Add(MaxVisit); expires.After(end) {
+		expires = end
+	}
+	if !now.Before(s.ExpiresAt) || !now.Before(expires.Truncate(time.Second)) {
+		return Minted{}, refused(errors.New("the visit is over"))
+	}
+	c := claims{
+		Issuer: i.o.Name, Audience: s.Site, Origin: s.Origin, Session: s.ID, TokenID: randomID(),
+		IssuedAt: now.Unix(), Expires: expires.Unix(), Since: s.Since.Unix(),
+	}
+	token, err := i.sign(c)
+	if err != nil {
+		return Minted{}, fmt.Errorf("renew session: %w", err)
 	}
 	return Minted{Token: token, Session: c.session()}, nil
 }

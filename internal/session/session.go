@@ -21,8 +21,12 @@ import (
 	"sallyport/internal/site"
 )
 
-// MaxTTL is the longest life of a token.
-const MaxTTL = 15 * time.Minute
+const (
+	// MaxTTL is the longest life of a token.
+	MaxTTL = 15 * time.Minute
+	// MaxVisit is the longest life of a visit, over all tokens that renew it.
+	MaxVisit = 12 * time.Hour
+)
 
 // Session is one visit, as its token says.
 type Session struct {
@@ -32,7 +36,9 @@ type Session struct {
 	Origin  site.Origin
 	TokenID string
 	// Vouched is who speaks for the visit; the zero value is nobody.
-	Vouched   Vouched
+	Vouched Vouched
+	// Since is when the visit began: the first of its tokens.
+	Since     time.Time
 	IssuedAt  time.Time
 	ExpiresAt time.Time
 }

@@ -39,13 +39,19 @@ type claims struct {
 	TokenID  string      `json:"jti"`
 	// Vouched is absent for nobody, so that a token without it can never say more.
 	Vouched string `json:"vouched,omitempty"`
+	// Since is absent in the first token of a visit, which begins when it is issued.
+	Since int64 `json:"since,omitempty"`
 }
 
 func (c claims) session() Session {
 	vouched, _ := ParseVouched(c.Vouched) // readClaims has refused an unknown one
+	since := c.Since
+	if since == 0 {
+		since = c.IssuedAt
+	}
 	return Session{
-		Vouched: vouched,
-		ID:      c.Session, Site: c.Audience, Origin: c.Origin, TokenID: c.TokenID,
+		Vouched: vouched, Since: time.Unix(since, 0),
+		ID: c.Session, Site: c.Audience, Origin: c.Origin, TokenID: c.TokenID,
 		IssuedAt: time.Unix(c.IssuedAt, 0), ExpiresAt: time.Unix(c.Expires, 0),
 	}
 }
@@ -169,8 +175,14 @@ func readClaims(raw []byte) (claims, error) {
 		}
 		delete(m, "vouched")
 	}
+	if _, ok := m["since"]; ok {
+		if c.Since, err = seconds(m, "since"); err != nil {
+			return claims{}, err
+		}
+		delete(m, "since")
+	}
 	if len(m) != 7 {
-		return claims{}, fmt.Errorf("token has %d claims beside vouched, not our 7", len(m))
+		return claims{}, fmt.Errorf("token has %d claims beside vouched and since, not our 7", len(m))
 	}
 	var origin string
 	for name, to := range map[string]*string{"iss": &c.Issuer, "aud": &c.Audience, "origin": &origin, "sid": &c.Session, "jti": &c.TokenID} {
@@ -182,14 +194,20 @@ func readClaims(raw []byte) (claims, error) {
 	}
 	c.Origin = site.Origin(origin)
 	for name, to := range map[string]*int64{"iat": &c.IssuedAt, "exp": &c.Expires} {
-		v, ok := m[name].(json.Number)
-		n, err := strconv.ParseInt(v.String(), 10, 64)
-		if !ok || err != nil || n <= 0 || n > 1<<40 || v.String() != strconv.FormatInt(n, 10) {
-			return claims{}, fmt.Errorf("token claim %s is missing or not whole seconds", name)
+		if *to, err = seconds(m, name); err != nil {
+			return claims{}, err
 		}
-		*to = n
 	}
 	return c, nil
+}
+
+func seconds(m map[string]any, name string) (int64, error) {
+	v, ok := m[name].(json.Number)
+	n, err := strconv.ParseInt(v.String(), 10, 64)
+	if !ok || err != nil || n <= 0 || n > 1<<40 || v.String() != strconv.FormatInt(n, 10) {
+		return 0, fmt.Errorf("token claim %s is missing or not whole seconds", name)
+	}
+	return n, nil
 }
 
 // current says whether the claims hold at now. There is no leeway at exp: the clock that
@@ -203,6 +221,8 @@ func (c claims) current(now time.Time) error {
 		return errors.New("token is from the future")
 	case expires.Sub(issued) > MaxTTL || !expires.After(issued):
 		return fmt.Errorf("token lives longer than %s", MaxTTL)
+	case c.Since > c.IssuedAt || c.Since > 0 && expires.Sub(time.Unix(c.Since, 0)) > MaxVisit:
+		return fmt.Errorf("the visit lasts longer than %s", MaxVisit)
 	}
 	return nil
 }

@@ -137,6 +137,44 @@ test("a session that is about to end is not used", async () => {
   assert.equal(mints().length, 2);
 });
 
+// A page that is looked at, and one that is not.
+function page(visibilityState) {
+  const listeners = [];
+  globalThis.document = { visibilityState, addEventListener: (_, f) => listeners.push(f) };
+  return { turn(state) { globalThis.document.visibilityState = state; for (const f of listeners) f(); }, close() { delete globalThis.document; } };
+}
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+
+test("a page that is looked at stays the same visit", async () => {
+  const window = page("visible");
+  lifetime = 8; // renewed at half of it, since its last minute is all of it
+  const { call, end } = await load();
+  await call("payments", "get-payment", { id: "1" });
+  lifetime = 900;
+  await wait(4300);
+  assert.deepEqual(mints().map((q) => q.headers.authorization), [undefined, "Bearer t1"]);
+  await call("payments", "get-payment", { id: "1" });
+  assert.equal(calls().at(-1).headers.authorization, "Bearer t2");
+  await end();
+  window.close();
+});
+
+test("a page that is out of sight lets its session end, and one that comes back in time renews it", async () => {
+  const window = page("hidden");
+  lifetime = 8;
+  const { call, end } = await load();
+  await call("payments", "get-payment", { id: "1" });
+  await wait(4300);
+  assert.equal(mints().length, 1);
+  window.turn("visible");
+  lifetime = 900;
+  await wait(2500);
+  assert.equal(mints().length, 2);
+  assert.equal(mints()[1].headers.authorization, "Bearer t1");
+  await end();
+  window.close();
+});
+
 test("without storage the session lives in the module", async () => {
   globalThis.sessionStorage = { getItem() { throw new Error("denied"); }, setItem() { throw new Error("denied"); }, removeItem() { throw new Error("denied"); } };
   const { call } = await load();

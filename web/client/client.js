@@ -334,8 +334,28 @@ async function session() {
   return minting;
 }
 
-async function mint() {
-  return keep(await read(await post({})));
+// A visitor who reads for half an hour stays the same visit, so that a payment that was begun is
+// still its own: while the page is looked at, the session is renewed in its last minute. The gate
+// ends a visit after 12 hours.
+let renewal;
+function renewLater(kept) {
+  clearTimeout(renewal);
+  if (!globalThis.document) return; // only a page is looked at
+  const left = kept.until - Date.now();
+  renewal = setTimeout(renew, Math.max(left / 2, left - 45000), kept.token);
+}
+async function renew(token) {
+  const kept = load();
+  if (kept?.token !== token || kept.until < Date.now() + 1000 || document.visibilityState === "hidden") return;
+  try { await mint(token); } catch { /* the next call begins a new visit */ }
+}
+globalThis.document?.addEventListener("visibilitychange", () => {
+  const kept = load();
+  if (kept && document.visibilityState === "visible") renewLater(kept);
+});
+
+async function mint(of = "") {
+  return keep(await read(await post(of ? { Authorization: `Bearer ${of}` } : {})));
 }
 
 async function post(headers, signal) {
@@ -349,6 +369,7 @@ async function post(headers, signal) {
 
 function keep({ token, expires_in }) { // expires_in, and not a date: this clock may be wrong
   save({ token, until: Date.now() + expires_in * 1000 });
+  renewLater(load());
   return token;
 }
 
@@ -361,5 +382,6 @@ function save(value) { memory = value; try { sessionStorage.setItem(storeKey, JS
 function forget(token) {
   if (load()?.token !== token) return;
   memory = null;
+  clearTimeout(renewal);
   try { sessionStorage.removeItem(storeKey); } catch { /* memory serves */ }
 }
