@@ -175,7 +175,7 @@ func (r *Reader) paramPlace(key span, slots []int32) (param int, k int32, err er
 		return -1, 0, nil
 	}
 	if slots[t.param] == 0 {
-		k := r.newChild(0, span{})
+		k := r.newChild(0, span{}, tape.Hash(""))
 		if k == 0 {
 			return t.param, 0, refuse(r.code, "more than %d names", maxPlaces)
 		}

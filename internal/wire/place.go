@@ -13,6 +13,7 @@ import (
 // the schema has been asked what it is. Place 0 is the root.
 type place struct {
 	name    span
+	hash    uint32 // tape.Hash of the name
 	up      int32
 	kids    int32 // the first of those below, 0 for none
 	last    int32 // the last of them
@@ -70,28 +71,29 @@ func (r *Reader) startPlaces() {
 // child finds the place called name below up, or makes it; 0 when there are too many.
 func (r *Reader) child(up int32, name span) int32 {
 	text := r.text[name.off:name.end]
+	hash := tape.Hash(text)
 	box := &r.places[up]
-	if box.last != 0 && r.isNamed(box.last, text) {
+	if box.last != 0 && r.isNamed(box.last, hash, text) {
 		return box.last // names that belong together stand together
 	}
 	if box.count <= fewKids {
 		for k := box.kids; k != 0; k = r.places[k].next {
-			if r.isNamed(k, text) {
+			if r.isNamed(k, hash, text) {
 				return k
 			}
 		}
-	} else if k := r.table.find(r, up, text); k != 0 {
+	} else if k := r.table.find(r, up, hash, text); k != 0 {
 		return k
 	}
-	return r.newChild(up, name)
+	return r.newChild(up, name, hash)
 }
 
-func (r *Reader) newChild(up int32, name span) int32 {
+func (r *Reader) newChild(up int32, name span, hash uint32) int32 {
 	if len(r.places) >= maxPlaces {
 		return 0
 	}
 	k := int32(len(r.places))
-	r.places = append(r.places, place{name: name, up: up})
+	r.places = append(r.places, place{name: name, hash: hash, up: up})
 	box := &r.places[up]
 	if box.last == 0 {
 		box.kids = k
@@ -111,9 +113,10 @@ func (r *Reader) newChild(up int32, name span) int32 {
 	return k
 }
 
-func (r *Reader) isNamed(k int32, name []byte) bool {
-	s := r.places[k].name
-	return int(s.end-s.off) == len(name) && string(r.text[s.off:s.end]) == string(name)
+func (r *Reader) isNamed(k int32, hash uint32, name []byte) bool {
+	p := &r.places[k]
+	s := p.name
+	return p.hash == hash && string(r.text[s.off:s.end]) == string(name)
 }
 
 func (r *Reader) nameOf(k int32) []byte {
@@ -129,10 +132,10 @@ func (t *table) hash(up int32, name []byte) uint64 {
 	return hi ^ lo
 }
 
-func (t *table) find(r *Reader, up int32, name []byte) int32 {
+func (t *table) find(r *Reader, up int32, hash uint32, name []byte) int32 {
 	h := t.hash(up, name)
 	for at := int(h) & (len(t.slots) - 1); t.slots[at].kid != 0; at = (at + 1) & (len(t.slots) - 1) {
-		if s := t.slots[at]; s.hash == h && r.places[s.kid].up == up && r.isNamed(s.kid, name) {
+		if s := t.slots[at]; s.hash == h && r.places[s.kid].up == up && r.isNamed(s.kid, hash, name) {
 			return s.kid
 		}
 	}

@@ -85,26 +85,17 @@ func (r *Reader) balanced(root, rest span) bool {
 	if root.off == root.end {
 		return false
 	}
-	for _, c := range r.text[root.off:root.end] {
-		if c == ']' {
+	if bytes.IndexByte(r.text[root.off:root.end], ']') >= 0 {
+		return false
+	}
+	for depth, text := 1, r.text[rest.off:rest.end]; len(text) > 0; depth++ {
+		end := bytes.IndexByte(text, ']')
+		if text[0] != '[' || end < 0 || depth >= maxDepth-1 || bytes.IndexByte(text[1:end], '[') >= 0 {
 			return false
 		}
+		text = text[end+1:]
 	}
-	text, depth, inside := r.text[rest.off:rest.end], 1, false
-	for _, c := range text {
-		switch {
-		case c == '[' && !inside:
-			if depth++; depth >= maxDepth {
-				return false
-			}
-			inside = true
-		case c == ']' && inside:
-			inside = false
-		case c == '[' || c == ']' || !inside:
-			return false
-		}
-	}
-	return !inside
+	return true
 }
 
 // below is child with its errors; 0 without an error: up holds a value already.
@@ -294,7 +285,7 @@ func (r *Reader) object(b *tape.Builder, k int32, s view) error {
 	b.BeginObject()
 	for kid := r.places[k].kids; kid != 0; kid = r.places[kid].next {
 		name := r.nameOf(kid)
-		hash := tape.Hash(name)
+		hash := r.places[kid].hash
 		below, _ := s.memberOf(hash, name)
 		if at := r.places[kid].name; r.based {
 			b.KeyAt(r.base+at.off, r.base+at.end, hash)
