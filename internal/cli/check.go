@@ -93,6 +93,10 @@ func (p *Program) printSections(r checked) {
 		p.line("warning: %s", w)
 	}
 	for _, e := range r.Exposures {
+		if len(e.Sealed) > 0 {
+			p.line("open with a permit: %s", exposed(e))
+			continue
+		}
 		p.line("open to anybody: %s", exposed(e))
 	}
 	for _, l := range r.Loosened {
@@ -111,7 +115,15 @@ func (p *Program) printSections(r checked) {
 func exposed(e config.Exposure) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s/%s %s (%s, %s; effects: %s)", e.Site, e.Connection, e.Operation, e.Provider, e.Mode, listOr(e.Effects, "none"))
-	fmt.Fprintf(&b, "\n    chooses: %s\n    gets: %s\n    limits: %s", listOr(e.Chooses, "nothing"), listOr(e.Returns, "nothing"), listOr(e.Limits, "none"))
+	fmt.Fprintf(&b, "\n    chooses: %s", listOr(e.Chooses, "nothing"))
+	if len(e.Sealed) > 0 {
+		fmt.Fprintf(&b, "\n    sealed: %s", listOr(e.Sealed, "nothing"))
+	}
+	fmt.Fprintf(&b, "\n    gets: %s", listOr(e.Returns, "nothing"))
+	if len(e.Receipt) > 0 {
+		fmt.Fprintf(&b, "\n    receipt: %s", listOr(e.Receipt, "nothing"))
+	}
+	fmt.Fprintf(&b, "\n    limits: %s", listOr(e.Limits, "none"))
 	if e.Price != "" || len(e.Budgets) > 0 {
 		fmt.Fprintf(&b, "\n    costs: %s a call; budgets: %s; strangers, in a day: %s", orElse(e.Price, "not known"), listOr(e.Budgets, "none"), mostOr(e.WorstDay))
 	}

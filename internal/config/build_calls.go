@@ -189,8 +189,14 @@ func (l *linker) expose(at *value, op *contract.Operation, rule *site.BrowserRul
 		Site: l.site.Name, Connection: l.conn.Name, Provider: l.pack.ID, Mode: string(l.conn.Mode), Operation: op.ID, Line: at.line,
 		Effects: append([]string{}, op.Effects...), Chooses: chosenBy(rule), Returns: []string{}, Limits: []string{},
 	}
+	for _, p := range rule.Sealed {
+		e.Sealed = append(e.Sealed, p.String())
+	}
 	for _, p := range rule.Returns {
 		e.Returns = append(e.Returns, p.String())
+	}
+	for _, p := range rule.Receipt {
+		e.Receipt = append(e.Receipt, p.String())
 	}
 	for _, r := range slices.Concat(rule.Limits, l.conn.Limits, egress.SiteLimits(l.site)) {
 		e.Limits = append(e.Limits, r.String())
@@ -207,7 +213,7 @@ func (l *linker) expose(at *value, op *contract.Operation, rule *site.BrowserRul
 	}
 	if path, ok := freeAmount(op, rule); ok {
 		l.warn(at, fmt.Sprintf("%s is free, so a stranger chooses what %s costs", path, op.ID),
-			"write it under fixed, one_of or range; or let the site's backend make this call, which knows the basket")
+			"write it under sealed, fixed, one_of or range; or let the site's backend make this call, which knows the basket")
 	}
 	e.cost(l, op, rule)
 	l.file.Exposures = append(l.file.Exposures, e)
@@ -235,6 +241,9 @@ func chosenBy(rule *site.BrowserRule) []string {
 }
 
 func exposureWarning(op *contract.Operation, rule *site.BrowserRule) string {
+	if len(rule.Sealed) > 0 {
+		return "" // nobody calls it without a permit of the site's backend
+	}
 	var what []string
 	if op.HasEffect(contract.EffectMoney) {
 		what = append(what, "moves or promises money")

@@ -129,7 +129,9 @@ type Exposure struct {
 	Operation  string   `json:"operation"`
 	Effects    []string `json:"effects"`             // money, message, personal, admin; empty: a plain read
 	Chooses    []string `json:"chooses"`             // parameters whose value the browser chooses
+	Sealed     []string `json:"sealed,omitempty"`    // parameters that only a permit of the site's backend sets: without one nobody calls it
 	Returns    []string `json:"returns"`             // fields that the browser gets
+	Receipt    []string `json:"receipt,omitempty"`   // fields that the gate states to the site's backend, signed
 	Limits     []string `json:"limits"`              // limits that hold for it
 	Price      string   `json:"price,omitempty"`     // what a call costs: 0.005 USD; empty: not known
 	Budgets    []string `json:"budgets"`             // budgets that it counts against
