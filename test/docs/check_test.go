@@ -35,6 +35,19 @@ func checkScript(t *testing.T, text string) error {
 	return nil
 }
 
+// checkFile has a program read the text as a file of that name, its last argument.
+func checkFile(t *testing.T, name, text, program string, args ...string) error {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return err
+	}
+	if out, err := exec.Command(harness.Need(t, program), append(args, path)...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", program, err, out)
+	}
+	return nil
+}
+
 var scripts = regexp.MustCompile(`(?s)<script[^>]*>(.*?)</script>`)
 
 func checkHTML(t *testing.T, text string) error {
@@ -51,12 +64,19 @@ func checkHTML(t *testing.T, text string) error {
 	return nil
 }
 
-// checkGo parses a file, or statements of a function.
+// checkGo parses a file, declarations, or statements of a function.
 func checkGo(text string) error {
-	if !strings.HasPrefix(text, "package ") {
-		text = "package example\nfunc _() {\n" + text + "\n}\n"
+	parse := func(text string) error {
+		_, err := parser.ParseFile(token.NewFileSet(), "example.go", text, parser.AllErrors)
+		return err
 	}
-	_, err := parser.ParseFile(token.NewFileSet(), "example.go", text, parser.AllErrors)
+	if strings.HasPrefix(text, "package ") {
+		return parse(text)
+	}
+	err := parse("package example\nfunc _() {\n" + text + "\n}\n")
+	if err != nil && parse("package example\n"+text) == nil {
+		return nil
+	}
 	return err
 }
 

@@ -10,10 +10,12 @@
 //	js, html checked by node
 //	ts       compiled by test/types, with the types of the documented example
 //	go       parsed
+//	php      read by php, python by python3
 //	ini      a systemd unit: known sections and keys, and a command that exists
 //	text     shown, nothing more
 //
-// A comment line `<!-- server -->` before an sh block says that it needs a server, root or a name: it is not run,
+// A comment line `<!-- file NAME -->` before a block says that it is a file of that name in the page's folder, where
+// the helpers of backend/ stand as well. A comment line `<!-- server -->` before an sh block says that it needs a server, root or a name: it is not run,
 // but its syntax, and each sallyport command and flag in it, are checked. A fence that none of this decides fails.
 package docs
 
@@ -128,6 +130,10 @@ func decide(t *testing.T, p page, f fence) {
 		fail(checkHTML(t, f.text))
 	case "go":
 		fail(checkGo(f.text))
+	case "php":
+		fail(checkFile(t, "example.php", f.text, "php", "-l"))
+	case "python":
+		fail(checkFile(t, "example.py", f.text, "/usr/bin/python3", "-c", "import ast, sys; ast.parse(open(sys.argv[1]).read())"))
 	case "ini":
 		fail(checkUnit(t, f.text))
 	case "sh":
@@ -147,6 +153,8 @@ func TestDeciding(t *testing.T) {
 		"yaml: belongs nowhere":   checkYAML(t, "colour: red\n"),
 		"yaml: unknown operation": checkYAML(t, "browser: {create-nothing: {returns: []}}\n"),
 		"json":                    checkJSON(`{"a": }`),
+		"php":                     checkFile(t, "example.php", "<?php $a = ;", "php", "-l"),
+		"python":                  checkFile(t, "example.py", "def f(:\n", "/usr/bin/python3", "-c", "import ast, sys; ast.parse(open(sys.argv[1]).read())"),
 		"js":                      checkScript(t, "const = 1"),
 		"html":                    checkHTML(t, "<script>const = 1</script>"),
 		"go":                      checkGo("x := = 1"),

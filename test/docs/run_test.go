@@ -147,6 +147,8 @@ func runPage(t *testing.T, p page, config string, steps []step) {
 	place(filepath.Join(bin, "sallyport"), fmt.Sprintf(wrapper, harness.Binary(t), pids, port), 0o700)
 	place(filepath.Join(bin, "go"), fmt.Sprintf(goWrapper, filepath.Join(bin, "sallyport")), 0o700)
 	place(filepath.Join(dir, "sallyport.yaml"), strings.ReplaceAll(config, documentedPort, port), 0o600)
+	placeFiles(t, p, dir, port)
+	place(filepath.Join(bin, "python3"), "#!/bin/sh\nexec /usr/bin/python3 -B \"$@\"\n", 0o700) // where Debian's packages are
 	var script strings.Builder
 	script.WriteString("set -u\n")
 	for i, s := range steps {
@@ -175,6 +177,29 @@ func runPage(t *testing.T, p page, config string, steps []step) {
 		t.Errorf("the shell ended early: %v", runErr)
 	}
 	judge(t, p, steps, strings.ReplaceAll(out.String(), port, documentedPort))
+}
+
+// placeFiles writes the files of a page and the helpers that its readers copy.
+func placeFiles(t *testing.T, p page, dir, port string) {
+	t.Helper()
+	texts := map[string]string{}
+	for _, path := range []string{"node/sallyport.mjs", "php/Sallyport.php", "python/sallyport.py"} {
+		raw, err := os.ReadFile(filepath.Join(root, "backend", path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[filepath.Base(path)] = string(raw)
+	}
+	for _, f := range p.fences {
+		if name, ok := strings.CutPrefix(f.marker, "file "); ok {
+			texts[name] = strings.ReplaceAll(f.text, documentedPort, port)
+		}
+	}
+	for name, text := range texts {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // stopAll ends the gates that the page started.
