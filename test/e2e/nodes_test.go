@@ -50,6 +50,11 @@ sites:
         mode: mock
         backend: all
         browser: {geocode: {free: [address], returns: [status]}}
+      counted:
+        provider: google-maps
+        mode: mock
+        backend: all
+        budget: {day: 110 calls}
 `
 
 // cluster is what nodes share.
@@ -135,6 +140,7 @@ func TestTwoNodes(t *testing.T) {
 		}
 	}
 	t.Run("one key, one call", func(t *testing.T) { oneCall(t, c, nodes, key) })
+	t.Run("the last ten of a budget", func(t *testing.T) { lastTen(t, nodes, key) })
 	t.Run("a permit's uses", func(t *testing.T) { permitUses(t, c, nodes, key) })
 
 	if r := a.Do("DELETE", "/shop/session", "", map[string]string{"Origin": origin, "Authorization": "Bearer " + token}); r.Status >= 300 {
@@ -200,6 +206,38 @@ func permitUses(t *testing.T, c *cluster, nodes []*harness.Gate, key string) {
 	wg.Wait()
 	if n := len(c.upstream.Requests()) - before; done.Load() != 3 || spent.Load() != 9 || n != 3 {
 		t.Errorf("%d calls passed, %d were told that the permit is spent, the provider saw %d; want 3, 9, 3", done.Load(), spent.Load(), n)
+	}
+}
+
+// lastTen spends a hundred calls of a budget of 110 on both nodes, then asks for many at once.
+func lastTen(t *testing.T, nodes []*harness.Gate, key string) {
+	spend := func(calls int) int {
+		var passed atomic.Int64
+		var wg sync.WaitGroup
+		for i := range calls {
+			wg.Go(func() {
+				r := nodes[i%2].Do("GET", "/shop/api/counted/maps/api/geocode/json?address=Kiel&key="+key, "", nil)
+				switch {
+				case r.Status == 200:
+					passed.Add(1)
+				case !strings.Contains(r.Body, `"budget_exhausted"`):
+					t.Errorf("%d %s", r.Status, r.Body)
+				}
+			})
+		}
+		wg.Wait()
+		return int(passed.Load())
+	}
+	if n := spend(100); n != 100 {
+		t.Fatalf("%d of the first 100 calls passed", n)
+	}
+	if n := spend(200); n != 10 {
+		t.Errorf("%d of 200 calls at once on two nodes passed against the last 10", n)
+	}
+	for i, g := range nodes {
+		if out, _ := g.Run("", "status"); !strings.Contains(out, "110 calls a day") { // exit code 1: it is spent
+			t.Errorf("status beside node %d:\n%s", i, out)
+		}
 	}
 }
 
