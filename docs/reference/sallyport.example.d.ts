@@ -75,6 +75,20 @@ declare module "sallyport/shop" {
   export function onVoucher(ask: ((visit: string) => Promise<string | null>) | null): void;
   /** Registers how to get a token of the site's bot check, where its file names one. */
   export function onChallenge(ask: ((task: { connection: string; action?: string; public: Readonly<Record<string, string>> }) => Promise<string>) | null): void;
+  /** Completes what a visitor types, through an operation such as autocomplete-places. */
+  export function autocomplete<C extends Connection, O extends Operation<C>>(connection: C, operation: O, options?: AutocompleteOptions<C, O>): Autocomplete<Result<C, O>>;
+  export interface AutocompleteOptions<C extends Connection, O extends Operation<C>> {
+    /** Further parameters of each call. */
+    params?: Partial<Params<C, O>>;
+    /** Milliseconds to wait for the next key; 250. */
+    delay?: number;
+  }
+  export interface Autocomplete<R> {
+    /** The answer; null where too little was typed, or the next key came first. */
+    complete(text: string): Promise<R | null>;
+    /** Forgets what was typed last. */
+    cancel(): void;
+  }
   /** Ends the visit's session now. */
   export function end(): Promise<void>;
 
@@ -110,6 +124,10 @@ declare module "sallyport/shop" {
     readonly retryAfter: number;
     /** The provider's own code, where the catalog says that visitors may see it. */
     readonly providerCode: string;
+    /** Of guard_refused: the guard, such as messages; else "". */
+    readonly guard: string;
+    /** Of guard_refused: whether another value or a later hour helps. */
+    readonly reason: "" | "destination" | "input" | "too_many";
     /** The key to repeat this very call with; "" where there is none. */
     readonly idempotencyKey: string;
     /** What has to be solved before the call; call() does so by itself. null where there is nothing. */
@@ -122,23 +140,21 @@ declare module "sallyport/shop" {
     "audit_unavailable" | "bad_body" | "bad_framing" | "bad_header" | "bad_host" | "bad_query" |
     "bad_target" | "body_too_large" | "budget_exhausted" | "challenge_refused" | "challenge_required" |
     "client_address_missing" | "contract_too_complex" | "contract_violation" | "credential_refused" |
-    "credential_unavailable" | "egress_denied" | "expectation_failed" | "frozen" | "headers_too_large" |
-    "http_version" | "https_required" | "idempotency_conflict" | "idempotency_in_progress" |
-    "idempotency_unknown" | "internal" | "method_not_allowed" | "not_found" | "not_owned" |
-    "operation_refused" | "order_refused" | "origin_refused" | "overloaded" | "parameter_refused" |
-    "permit_refused" | "permit_required" | "permit_spent" | "provider_failed" | "provider_refused" |
-    "rate_limited" | "receipt_refused" | "receipt_used" | "request_timeout" | "shutting_down" |
-    "store_unavailable" | "unauthenticated" | "unknown_connection" | "unknown_host" | "unknown_operation"
-    | "unreachable" | "unreadable" | "unsupported_media_type" | "upstream_contract" | "upstream_echo" |
-    "upstream_malformed" | "upstream_redirect" | "upstream_throttled" | "upstream_timeout" |
-    "upstream_tls" | "upstream_too_large" | "upstream_unavailable" | "upstream_unreachable" |
-    "uri_too_long" | "voucher_refused" | "voucher_required";
+    "credential_unavailable" | "egress_denied" | "expectation_failed" | "frozen" | "guard_refused" |
+    "headers_too_large" | "http_version" | "https_required" | "idempotency_conflict" |
+    "idempotency_in_progress" | "idempotency_unknown" | "internal" | "method_not_allowed" | "not_found" |
+    "not_owned" | "operation_refused" | "order_refused" | "origin_refused" | "overloaded" |
+    "parameter_refused" | "permit_refused" | "permit_required" | "permit_spent" | "provider_failed" |
+    "provider_refused" | "rate_limited" | "receipt_refused" | "receipt_used" | "request_timeout" |
+    "shutting_down" | "store_unavailable" | "unauthenticated" | "unknown_connection" | "unknown_host" |
+    "unknown_operation" | "unreachable" | "unreadable" | "unsupported_media_type" | "upstream_contract" |
+    "upstream_echo" | "upstream_malformed" | "upstream_redirect" | "upstream_throttled" |
+    "upstream_timeout" | "upstream_tls" | "upstream_too_large" | "upstream_unavailable" |
+    "upstream_unreachable" | "uri_too_long" | "voucher_refused" | "voucher_required";
 
   export interface MapsAutocompletePlacesParams {
     /** What was typed so far. 1 to 300 characters. Personal data. */
     input: string;
-    /** Joins the calls of one search for billing. Matches `^[A-Za-z0-9_-]{1,36}$`. */
-    sessionToken?: string;
   }
   export interface MapsAutocompletePlacesResult {
     suggestions?: { placePrediction?: { placeId?: string; text?: { text?: string; }; }; }[];

@@ -9,6 +9,8 @@ import (
 
 	"sallyport/internal/config"
 	"sallyport/internal/contract"
+	"sallyport/internal/guard"
+	"sallyport/internal/provider"
 	"sallyport/internal/site"
 	"sallyport/web"
 )
@@ -50,6 +52,12 @@ type scriptOperation struct {
 	Body   any                    `json:"body,omitempty"` // true, "whole", or absent
 	Params map[string]scriptParam `json:"params"`
 	Order  string                 `json:"order,omitempty"` // the price list that an order is priced from
+	Typed  *scriptTyped           `json:"typed,omitempty"` // it completes what a visitor types
+}
+
+type scriptTyped struct {
+	Input string `json:"input"`
+	Least int    `json:"least"` // characters, else the gate refuses
 }
 
 type scriptParam struct {
@@ -86,7 +94,9 @@ func script(s *site.Site, catalog config.Catalog) ([]byte, error) {
 		conn := scriptConnection{Public: c.Public, Operations: map[string]scriptOperation{}}
 		for id, rule := range c.Browser {
 			if op, ok := pack.Contract().Find(id); ok {
-				conn.Operations[id] = describe(op, rule)
+				described := describe(op, rule)
+				described.Typed = typed(s, pack, id)
+				conn.Operations[id] = described
 				table.price(rule)
 			}
 		}
@@ -164,4 +174,19 @@ func chosenRoots(rule *site.BrowserRule) map[string]bool {
 		out[r.Path.Root()] = true
 	}
 	return out
+}
+
+// typed says how an operation completes what a visitor types; nil: it does not.
+func typed(s *site.Site, pack *provider.Pack, operation string) *scriptTyped {
+	for _, a := range pack.Guards.Autocomplete {
+		if a.Operation != operation {
+			continue
+		}
+		least := 0
+		if s.Guards.Autocomplete.Mode != guard.Off {
+			least = s.Guards.Autocomplete.MinCharacters
+		}
+		return &scriptTyped{Input: a.Input, Least: least}
+	}
+	return nil
 }

@@ -14,6 +14,7 @@ const table = {
         "get-payment": { method: "GET", path: "/v1/payments/{id}", params: { id: { in: "path", wire: "id" }, expand: { in: "query", wire: "expand" }, at: { in: "query", wire: "created" } } },
         "send-code": { method: "POST", path: "/Services/{ServiceSid}/Codes", body: true, params: { ServiceSid: { in: "path", wire: "ServiceSid", filled: true }, To: { in: "body", wire: "To" } } },
         "cancel": { method: "POST", path: "/v1/payments/{id}/cancel", params: { id: { in: "path", wire: "id" } } },
+        "type-place": { method: "POST", path: "/v1/places:type", body: true, params: { input: { in: "body", wire: "input" }, lang: { in: "body", wire: "lang" } }, typed: { input: "input", least: 3 } },
         "list-raw": { method: "POST", path: "/raw", body: "whole", params: { body: { in: "body", wire: "body" } } },
       },
     },
@@ -224,7 +225,7 @@ test("problems are typed", async () => {
   const p = await problem(call("payments", "create-payment", {}));
   assert.ok(p instanceof Problem && p instanceof Error);
   assert.deepEqual({ ...p }, { name: "Problem", status: 429, code: "rate_limited", hint: "slower", requestId: "r1", outcome: "unknown",
-    faults: [{ where: "a" }], retryAfter: 7, providerCode: "card_declined", idempotencyKey: "k", challenge: null, challengeFor: "" });
+    faults: [{ where: "a" }], retryAfter: 7, providerCode: "card_declined", guard: "", reason: "", idempotencyKey: "k", challenge: null, challengeFor: "" });
   assert.equal(p.message, "rate_limited it was");
   reply({ status: 502, body: "<html>" });
   assert.equal((await problem(call("payments", "create-payment", {}))).status, 502);
@@ -286,7 +287,7 @@ test("what a page may know of its site", async () => {
   const { publicValues, operations } = await load();
   assert.deepEqual(publicValues("payments"), { publishable_key: "pk_test_1" });
   assert.deepEqual(publicValues("nothing"), {});
-  assert.deepEqual(operations(), { payments: ["create-payment", "get-payment", "send-code", "cancel", "list-raw"] });
+  assert.deepEqual(operations(), { payments: ["create-payment", "get-payment", "send-code", "cancel", "type-place", "list-raw"] });
 });
 
 test("a permit is sent, and the receipt of an answer can be read", async () => {
@@ -437,4 +438,33 @@ test("a challenge that cannot be solved is told, not waited for", async () => {
   assert.equal((await problem(call("payments", "create-payment", {}))).code, "unreadable");
   reply(refused(403, "challenge_required", { challenge: { ...await task(), challenge: "0".repeat(64) }, challenge_for: "visit" }));
   assert.equal((await problem(call("payments", "create-payment", {}))).code, "unreadable");
+test("autocomplete waits for the visitor, asks once, and forgets what was overtaken", async () => {
+  const { autocomplete } = await load();
+  const search = autocomplete("payments", "type-place", { params: { lang: "en" }, delay: 30 });
+  assert.equal(await search.complete("W h"), null);
+  const first = search.complete("Whi"), second = search.complete("Whit"), third = search.complete("Whits");
+  assert.deepEqual(await Promise.all([first, second, third]), [null, null, { ok: true }]);
+  assert.deepEqual(calls().map((c) => JSON.parse(c.body)), [{ lang: "en", input: "Whits" }]);
+  assert.deepEqual(await search.complete("東京"), { ok: true }); // two signs are a word
+  reply("never");
+  const slow = search.complete("Whitst");
+  await new Promise((done) => setTimeout(done, 80));
+  reply(ok({ later: true }));
+  const last = search.complete("Whitsta");
+  assert.equal(await slow, null);
+  assert.deepEqual(await last, { later: true });
+  const gone = search.complete("Whitstab");
+  search.cancel();
+  assert.equal(await gone, null);
+  assert.equal(calls().length, 4);
+});
+
+test("autocomplete tells refusals, and what it is not for", async () => {
+  const { autocomplete, Problem } = await load();
+  const search = autocomplete("payments", "type-place", { delay: 1 });
+  reply(refused(403, "guard_refused", { guard: "autocomplete", reason: "too_many", retry_after: 60 }));
+  const err = await problem(search.complete("Whitstable"));
+  assert.ok(err instanceof Problem);
+  assert.deepEqual([err.code, err.guard, err.reason, err.retryAfter], ["guard_refused", "autocomplete", "too_many", 60]);
+  assert.throws(() => autocomplete("payments", "get-payment"), (e) => e.code === "operation_refused");
 });

@@ -27,6 +27,9 @@ export class Problem extends Error {
     /** Seconds to wait before another try; 0 when the gate named none. */
     this.retryAfter = document.retry_after ?? 0;
     this.providerCode = document.provider_code ?? "";
+    /** Of guard_refused: the guard, and destination, input or too_many. */
+    this.guard = document.guard ?? "";
+    this.reason = document.reason ?? "";
     /** The key to repeat this very call with. */
     this.idempotencyKey = document.idempotency_key ?? "";
     /** What has to be solved first, and whether its proof is for the "visit" or for this "call". */
@@ -114,6 +117,45 @@ const receipts = new WeakMap();
 /** The signed receipt that came with an answer of call(), for the site's backend; undefined where none came. */
 export function receiptOf(answer) {
   return receipts.get(answer);
+}
+
+// A sign of the scripts that write a word with one or two counts for two, as at the gate.
+const characters = (text) => [...text].reduce((n, c) => n + (/\p{sc=Han}|\p{sc=Hira}|\p{sc=Kana}|\p{sc=Hang}/u.test(c) ? 2 : /\s/u.test(c) ? 0 : 1), 0);
+
+/**
+ * Completes what a visitor types. complete(text) waits until the visitor pauses and answers
+ * with the operation's answer, or with null: too little was typed, or the next key came
+ * first. The gate joins the calls of one search by a token of its own; the call that reads
+ * the chosen place ends it.
+ * @param {string} connection  a connection of this site
+ * @param {string} operation   an operation that completes what is typed
+ * @param {{params?: object, delay?: number}} options
+ *   params: further parameters of each call; delay: the pause in milliseconds, 250 by default
+ */
+export function autocomplete(connection, operation, options = {}) {
+  const typed = site.connections[connection]?.operations[operation]?.typed;
+  if (!typed) {
+    throw new Problem({ code: "operation_refused", status: 403,
+      detail: `${connection}/${operation} is no operation of this site that completes what a visitor types.`,
+      hint: "Name one under browser: in sallyport.yaml, such as autocomplete-places." });
+  }
+  let overtake = () => {};
+  return {
+    complete(text) {
+      overtake();
+      if (characters(text) < typed.least) return Promise.resolve(null);
+      return new Promise((resolve, reject) => {
+        const mine = new AbortController();
+        const timer = setTimeout(() => {
+          call(connection, operation, { ...options.params, [typed.input]: text }, { signal: mine.signal })
+            .then(resolve, (err) => mine.signal.aborted ? resolve(null) : reject(err));
+        }, options.delay ?? 250);
+        overtake = () => { clearTimeout(timer); mine.abort(); resolve(null); };
+      });
+    },
+    /** Forgets what was typed last. */
+    cancel() { overtake(); },
+  };
 }
 
 /** Ends the visit's session now. */
