@@ -13,7 +13,7 @@ func guardKeys() *key {
 			limitList("attempts", "[10 per 10 minutes per session, 40 per 10 minutes per prefix]", "Attempts to pay of one session and of one network. A key that is not named keeps its default."),
 			limitList("declines", "[5 per hour per session, 12 per hour per prefix]", "Declined cards of one session and of one network. A network is refused only where `share` of its known outcomes are declines, so that an office or a mobile carrier is not."),
 			{name: "share", kind: kindShare, def: "0.5", example: "0.5", doc: "The share of declines from which a network, and the site, count as attacked."},
-			rate("alarm", "40 per 10 minutes", "Declines of the whole site that are an attack. The site is not closed: each session then has 2 declines and each network 3, proofs of work cost more, and an alert is sent."),
+			rate("alarm", "40 per 10 minutes", "Declines of the whole site that are an attack. The site is not closed: each session and each network then has 2 declines an hour, proofs of work cost more, and an alert is sent."),
 		}},
 		{name: "messages", kind: kindObject, doc: "Message pumping: somebody has messages sent to numbers that earn them money.", keys: []*key{
 			guardMode(),

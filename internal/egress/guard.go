@@ -304,7 +304,11 @@ func (x *exchange) destination(text, country string) guard.Destination {
 	return guard.Destination{}
 }
 
-// Danger is how bad the signs are on the call's site: the worse, the more work a proof costs.
-func (g *Gate) danger(x *exchange) guard.Level {
-	return g.deps.Guards.Level(g.now(), x.call.Site, &x.site.Guards)
+// Danger is how bad the signs are on a site: the worse, the more work a proof costs.
+func (g *Gate) Danger(siteName string) guard.Level {
+	s, ok := g.sites[siteName]
+	if !ok {
+		return guard.Calm
+	}
+	return g.deps.Guards.Level(g.now(), siteName, &s.Guards)
 }

@@ -7,11 +7,8 @@ import (
 	"sallyport/internal/ratelimit"
 )
 
-// Under attack, a session and a network have fewer declines to spend.
-const (
-	strictSession = 2
-	strictNetwork = 3
-)
+// strictDeclines is what a session and a network have to spend under attack.
+const strictDeclines = 2
 
 // Attempt decides about an attempt to pay. What it took is to be given back if nothing was
 // sent. A backend's attempts are its own affair. The error is of the counts.
@@ -80,11 +77,7 @@ func (b *Book) spent(ctx context.Context, now time.Time, r *Cards, s *Subject, r
 }
 
 func strict(r ratelimit.Rule) ratelimit.Rule {
-	most := strictSession
-	if r.Per == ratelimit.PerPrefix {
-		most = strictNetwork
-	}
-	r.Calls = min(r.Calls, most)
+	r.Calls = min(r.Calls, strictDeclines)
 	return r
 }
 

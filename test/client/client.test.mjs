@@ -438,6 +438,8 @@ test("a challenge that cannot be solved is told, not waited for", async () => {
   assert.equal((await problem(call("payments", "create-payment", {}))).code, "unreadable");
   reply(refused(403, "challenge_required", { challenge: { ...await task(), challenge: "0".repeat(64) }, challenge_for: "visit" }));
   assert.equal((await problem(call("payments", "create-payment", {}))).code, "unreadable");
+});
+
 test("autocomplete waits for the visitor, asks once, and forgets what was overtaken", async () => {
   const { autocomplete } = await load();
   const search = autocomplete("payments", "type-place", { params: { lang: "en" }, delay: 30 });
