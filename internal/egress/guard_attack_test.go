@@ -9,6 +9,7 @@ import (
 	"sallyport/internal/egress"
 	"sallyport/internal/guard"
 	"sallyport/internal/problem"
+	"sallyport/internal/provider"
 )
 
 // TestCardTestingIsStopped: 10,000 stolen cards over 1,000 visits in 200 networks within an
@@ -136,6 +137,11 @@ func TestAnAttackDoesNotLockOutCustomers(t *testing.T) {
 	if got := d.Danger("shop"); got != guard.High {
 		t.Errorf("level %v", got)
 	}
+	d.deps.Signs = nil // the gate's own: during an attack each call needs a proof of its own
+	d.build(texts(t, provider.Live))
+	refused(t, d.call(customer, sendCode("+491701234568")), problem.ChallengeRequired)
+	d.deps.Signs = solved{}
+	d.build(texts(t, provider.Live))
 	d.now = d.now.Add(3 * time.Hour)
 	if a := d.call(customer, sendCode("+491701234567")); a.Problem != nil {
 		t.Errorf("three hours later: %+v", a.Problem)

@@ -114,8 +114,8 @@ func (g *Gate) signs(x *exchange) int { return g.Signs(x.call.Site, x.visit, x.c
 
 // Signs says how bad the signs are of a visit and its network, from 0 to challenge.MaxLevel.
 func (g *Gate) Signs(siteName, visit string, client netip.Addr) int {
-	if g.deps.Signs == nil {
-		return 0
+	if g.deps.Signs == nil { // an attack that the site's guards see is a sign for each of its visits
+		return min(int(g.Danger(siteName)), challenge.MaxLevel)
 	}
 	return g.deps.Signs.Level(siteName, visit, client)
 }
