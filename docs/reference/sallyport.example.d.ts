@@ -67,6 +67,8 @@ declare module "sallyport/shop" {
   export function operations(): { [C in Connection]: Operation<C>[] };
   /** Public values of a connection, such as a publishable key. */
   export function publicValues<C extends Connection>(connection: C): PublicValues[C];
+  /** The price lists that this site's operations take orders from, by name. */
+  export function prices(): Record<string, PriceList>;
   /** The id of this visit, which the site's backend writes into a permit. */
   export function visit(): Promise<string>;
   /** The receipt that came with an answer of call, for the site's backend; undefined where none came. */
@@ -91,6 +93,16 @@ declare module "sallyport/shop" {
   }
   /** Ends the visit's session now. */
   export function end(): Promise<void>;
+
+  /** What the gate charges; amounts in the currency's minor unit. */
+  export interface PriceList {
+    currency: string;
+    /** How many of an amount's digits stand behind the point: 1900 with 2 is 19.00. */
+    decimals: number;
+    items: Record<string, { amount: number; max: number; title: Record<string, string> }>;
+    shipping: { flat: number; free_from?: number };
+    order: { items: number; min?: number; max?: number };
+  }
 
   /** What is known about the provider's side of a call; "" when nothing was sent to the provider. */
   export type Outcome = "" | "performed" | "not_performed" | "unknown";
