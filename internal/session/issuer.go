@@ -19,10 +19,14 @@ type IssuerOptions struct {
 	Keys    *Keys
 	Limiter Limiter
 	Now     func() time.Time
-	// PerPrefix and PerSite limit minting; zero: 60 per minute per prefix over all
-	// sites, 3000 per minute per site.
+	// PerPrefix limits minting by network over all sites; zero: 60 per minute.
 	PerPrefix ratelimit.Rule
-	PerSite   ratelimit.Rule
+	// PerSite is how many visits a site ordinarily sees; zero: 3000 per minute. Beyond it
+	// nobody is refused for what others do: each network then has InRush visits of that site
+	// (zero: 10 per minute), so that one who comes from many networks keeps no visitor of
+	// another one out. Twenty times PerSite is where the gate's own means end.
+	PerSite ratelimit.Rule
+	InRush  ratelimit.Rule
 }
 
 // Issuer mints tokens. It is safe for concurrent use.
@@ -38,6 +42,9 @@ func NewIssuer(o IssuerOptions) (*Issuer, error) {
 	}
 	if o.PerSite == (ratelimit.Rule{}) {
 		o.PerSite = ratelimit.Rule{Calls: 3000, Window: time.Minute, Per: ratelimit.PerSite}
+	}
+	if o.InRush == (ratelimit.Rule{}) {
+		o.InRush = ratelimit.Rule{Calls: 10, Window: time.Minute, Per: ratelimit.PerPrefix}
 	}
 	return &Issuer{o: o}, nil
 }
@@ -74,9 +81,9 @@ func (i *Issuer) Mint(ctx context.Context, r Request) (Minted, error) {
 		return Minted{}, errors.New("mint session: site and origin are required")
 	}
 	now := i.o.Now()
-	m := Minted{Checks: i.checks(mintOperation, r.Site, r.Client)}
+	var m Minted
 	var err error
-	if m.Decision, err = i.o.Limiter.AllowAll(ctx, now, m.Checks); err != nil {
+	if m.Checks, m.Decision, err = i.count(ctx, now, mintOperation, r.Site, r.Client); err != nil {
 		return Minted{}, limiterFault(err)
 	}
 	if !m.Decision.Allowed {
@@ -109,7 +116,7 @@ func (i *Issuer) AllowRenew(ctx context.Context, siteName string, client netip.A
 }
 
 func (i *Issuer) allow(ctx context.Context, operation, siteName string, client netip.Addr) error {
-	d, err := i.o.Limiter.AllowAll(ctx, i.o.Now(), i.checks(operation, siteName, client))
+	_, d, err := i.count(ctx, i.o.Now(), operation, siteName, client)
 	if err != nil {
 		return limiterFault(err)
 	}
@@ -119,13 +126,27 @@ func (i *Issuer) allow(ctx context.Context, operation, siteName string, client n
 	return nil
 }
 
-func (i *Issuer) checks(operation, siteName string, client netip.Addr) []ratelimit.Check {
+// rush is how many times PerSite is the end.
+const rush = 20
+
+// count counts one try. Beyond what the site ordinarily sees each network counts by itself.
+func (i *Issuer) count(ctx context.Context, now time.Time, operation, siteName string, client netip.Addr) ([]ratelimit.Check, ratelimit.Decision, error) {
 	prefix := ratelimit.Subject{Operation: operation, Client: client}
 	whole := ratelimit.Subject{Operation: operation, Site: siteName}
-	return []ratelimit.Check{
-		i.o.Limiter.Check(ratelimit.AtOperation, i.o.PerPrefix, &prefix),
-		i.o.Limiter.Check(ratelimit.AtOperation, i.o.PerSite, &whole),
+	here := ratelimit.Subject{Operation: operation + ".rush", Site: siteName, Client: client}
+	end := i.o.PerSite
+	end.Calls *= rush
+	check := func(r ratelimit.Rule, s *ratelimit.Subject) ratelimit.Check {
+		return i.o.Limiter.Check(ratelimit.AtOperation, r, s)
 	}
+	checks := []ratelimit.Check{check(i.o.PerPrefix, &prefix), check(i.o.PerSite, &whole)}
+	d, err := i.o.Limiter.AllowAll(ctx, now, checks)
+	if err != nil || d.Allowed || d.Rule != i.o.PerSite {
+		return checks, d, err
+	}
+	checks = []ratelimit.Check{checks[0], check(i.o.InRush, &here), check(end, &whole)}
+	d, err = i.o.Limiter.AllowAll(ctx, now, checks)
+	return checks, d, err
 }
 
 // Raise gives a new token for the visit of s, which Verify has accepted, vouched for by v.

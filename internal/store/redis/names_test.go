@@ -84,3 +84,27 @@ func TestUsedOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestReturn(t *testing.T) {
+	l := opening{server: servers.SharedRedis(t), key: newKey(t)}.open(t).limiter(1)
+	checks := []ratelimit.Check{
+		l.Check(ratelimit.AtSite, ratelimit.Rule{Calls: 5, Window: time.Hour, Per: ratelimit.PerSite}, &ratelimit.Subject{Site: "shop"}),
+		l.Check(ratelimit.AtOperation, ratelimit.Rule{Calls: 2, Window: time.Hour, Per: ratelimit.PerSession}, &ratelimit.Subject{Session: "x"}),
+	}
+	l.Return(time.Now(), checks) // nothing was taken: nothing is gained
+	for range 2 {
+		if d, err := l.AllowAll(t.Context(), time.Now(), checks); err != nil || !d.Allowed {
+			t.Fatal(d, err)
+		}
+	}
+	if d, _ := l.AllowAll(t.Context(), time.Now(), checks); d.Allowed {
+		t.Error("a third of two, after giving back what was never taken")
+	}
+	l.Return(time.Now(), checks)
+	if d, err := l.AllowAll(t.Context(), time.Now(), checks); err != nil || !d.Allowed {
+		t.Errorf("one was given back: %+v, %v", d, err)
+	}
+	if d, _ := l.AllowAll(t.Context(), time.Now(), checks); d.Allowed {
+		t.Error("one was given back, and two passed")
+	}
+}
