@@ -40,6 +40,7 @@ listen: {public: "127.0.0.1:0", tls: off}
 sites:
   shop:
     origins: [https://shop.example, https://www.shop.example]
+    guards: {cards: {mode: off}}
     connections:
       payments:`+connection+`      spare:`+connection+`  blog:
     origins: [https://shop.example]
