@@ -102,6 +102,7 @@ type browserRule struct {
 	receipt  *contract.View // of the fields that a receipt states; nil: none is made
 	sealsURL bool           // among the sealed values may be an address for the visitor
 	upstream Upstream
+	accounts []contract.Path // fields that choose an account
 	charges  []budget.Charge // what a call costs the budgets
 	owned    *ownedRule      // nil: no id is named, and none is remembered
 	need     session.Vouched // of the visit
@@ -174,7 +175,7 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 		if err != nil {
 			return nil, fmt.Errorf("operation %s: %w", name, err)
 		}
-		compiled := &browserRule{BrowserRule: rule, view: view, upstream: upstream, owned: owned, need: Need(s, rule, op)}
+		compiled := &browserRule{BrowserRule: rule, view: view, upstream: upstream, accounts: accountFields(op), owned: owned, need: Need(s, rule, op)}
 		if err := compiled.seal(op); err != nil {
 			return nil, fmt.Errorf("operation %s: %w", name, err)
 		}

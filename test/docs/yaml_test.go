@@ -20,7 +20,7 @@ var (
 	fileKeys       = []string{"version", "listen", "store", "data", "secrets", "sites", "shared_state"}
 	connectionKeys = []string{"provider", "mode", "credentials", "browser", "backend", "upstream", "mock", "public"}
 	siteKeys       = []string{"served_at", "origins", "preview_origins", "session", "limit", "observe", "connections"}
-	ruleKeys       = []string{"free", "fixed", "one_of", "range", "sealed", "returns", "receipt"}
+	ruleKeys       = []string{"free", "fixed", "one_of", "range", "sealed", "owned", "returns", "receipt"}
 )
 
 type tree = map[string]any

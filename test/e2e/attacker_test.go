@@ -108,7 +108,8 @@ func startAttack(t *testing.T) *attacker {
 		refused: map[string]string{}, sent: map[string]int{}}
 	files, config := map[string][]byte{}, attackHead
 	for _, siteName := range []string{"shop", "blog"} {
-		config += "  " + siteName + ":\n    origins: [https://" + siteName + ".example]\n    limit: [100000 per minute per session, 100000 per minute per prefix]\n    connections:\n"
+		config += "  " + siteName + ":\n    origins: [https://" + siteName + ".example]\n    limit: [100000 per minute per session, 100000 per minute per prefix]\n" +
+			"    guards: {cards: {mode: observe}, messages: {mode: observe, countries: [GB]}, autocomplete: {mode: observe}}\n    connections:\n" // they have tests of their own
 		for _, target := range attackTargets() {
 			config += strings.ReplaceAll(a.connection(t, target, files), "https://shop.example", "https://"+siteName+".example")
 		}
