@@ -1,6 +1,6 @@
 -- +goose Up
--- Which objects a visit received: keyed hashes only, gone a minute after the visit could
--- have ended.
+-- Which objects a visit received: keyed hashes only, gone when the visit cannot be renewed
+-- any more.
 CREATE TABLE owned (
     seq        INTEGER PRIMARY KEY,          -- the order in which they were received
     site       TEXT NOT NULL,
