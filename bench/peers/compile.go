@@ -8,6 +8,7 @@ import (
 
 	"sallyport/bench/engine"
 	"sallyport/internal/schema"
+	"sallyport/internal/tape"
 )
 
 // ten are the paths of ten operations as a shop uses them.
@@ -61,18 +62,26 @@ func (r *report) compile() error {
 	doc, program, ids, at = nil, nil, nil, nil
 	empty := heap()
 	start = time.Now()
-	site, _, err := schema.UnmarshalSubset(data, roots...)
+	site, kept, err := schema.UnmarshalSubset(data, roots...)
 	if err != nil {
 		return err
 	}
 	subset := time.Since(start)
+	// The first answer makes what later ones are read by.
+	m, first := site.Get(), time.Now()
+	if _, err := m.Read(new(tape.Tape), []byte(`{}`), tape.Limits{}, kept[0]); err != nil {
+		return err
+	}
+	guide := time.Since(first)
+	m.Put()
 	holds := heap() - empty
 	goals()
 	r.goal(fmt.Sprintf("compile all %d operations (%d schemas), with reading the 8 MB", operations, len(pointers)), "≤ 3 s", fmt.Sprintf("%d ms", took.Milliseconds()), took <= 3*time.Second)
 	r.goal("memory for that, at most", "≤ 150 MiB", fmt.Sprintf("%d MiB", most>>20), most <= 150<<20)
 	r.goal(fmt.Sprintf("all of it from its form on disk (%d KiB)", len(data)>>10), "≤ 100 ms", fmt.Sprintf("%.1f ms", float64(cold)/1e6), cold <= 100*time.Millisecond)
-	r.goal(fmt.Sprintf("a site with %d operations from there (%d schemas, %.1f ms) holds", used, site.Len(), float64(subset)/1e6), "≤ 5 MiB", fmt.Sprintf("%.2f MiB", float64(holds)/(1<<20)), holds <= 5<<20)
+	r.goal(fmt.Sprintf("a site with %d operations from there (%d schemas, %.1f ms, and %.1f ms with the first answer) holds", used, site.Len(), float64(subset)/1e6, float64(guide)/1e6), "≤ 5 MiB", fmt.Sprintf("%.2f MiB", float64(holds)/(1<<20)), holds <= 5<<20)
 	runtime.KeepAlive(data)
+	runtime.KeepAlive(site)
 	return nil
 }
 

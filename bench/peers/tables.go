@@ -8,7 +8,6 @@ import (
 	"sallyport/bench/bodies"
 	"sallyport/bench/engine"
 	"sallyport/bench/rounds"
-	"sallyport/internal/schema"
 )
 
 const varied = 256

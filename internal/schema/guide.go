@@ -19,6 +19,7 @@ func (p *Program) guide() *tape.Guide {
 		for id := range p.nodes {
 			p.addChoice(g, ID(id))
 		}
+		g.Done()
 		p.guided = g
 	})
 	return p.guided

@@ -9,6 +9,10 @@ type Guide struct {
 	Members []Member // of objects, those of one object together
 	Slots   []uint16 // open addressing into an object's members: index+1
 	Text    []byte   // of names, the bytes from the 33rd on
+
+	hashes []uint64 // while it is made: of one object's names
+	taken  []uint32 // and the slots that a try has taken, by its number
+	tries  uint32
 }
 
 // Act is what becomes of a value of some kind.
@@ -82,9 +86,7 @@ func (g *Guide) AddNames(r *Rule, names [][]byte, members []Member) (ok bool) {
 	if len(names) == 0 {
 		return true
 	}
-	slots, shift := layOut(names)
-	r.Slots, r.SlotN, r.Shift = uint32(len(g.Slots)), uint32(len(slots)), shift
-	g.Slots = append(g.Slots, slots...)
+	g.layOut(r, names)
 	for k, name := range names {
 		m := members[k]
 		m.head, m.size, m.rest = heads(name), uint32(len(name)), uint32(len(g.Text))
@@ -100,33 +102,53 @@ func (g *Guide) AddNames(r *Rule, names [][]byte, members []Member) (ok bool) {
 // layOut finds a table and bits of the hash that give every name a slot of its own, so that
 // to look one up needs no guess how long that will take; where there is none, names that
 // meet stand one after the other.
-func layOut(names [][]byte) (slots []uint16, shift uint32) {
-	size := 4
+func (g *Guide) layOut(r *Rule, names [][]byte) {
+	g.hashes = g.hashes[:0]
+	for _, name := range names {
+		g.hashes = append(g.hashes, longHash(name))
+	}
+	size, shift := 4, uint32(0)
 	for size < 2*len(names) {
 		size *= 2
 	}
-	for try := size; try <= 8*size; try *= 2 {
-		for shift = range 48 {
-			if slots, alone := slotsFor(names, try, shift); alone {
-				return slots, shift
-			}
-		}
+	for most := 8 * size; size < most && !g.apart(size, &shift); {
+		size *= 2
 	}
-	slots, _ = slotsFor(names, 2*size, 0)
-	return slots, 0
-}
-
-func slotsFor(names [][]byte, size int, shift uint32) (slots []uint16, alone bool) {
-	slots, alone = make([]uint16, size), true
-	for k, name := range names {
-		at := int(longHash(name)>>shift) & (size - 1)
+	r.Slots, r.SlotN, r.Shift = uint32(len(g.Slots)), uint32(size), shift
+	g.Slots = append(g.Slots, make([]uint16, size)...)
+	slots := g.Slots[r.Slots:]
+	for k, h := range g.hashes {
+		at := int(h>>shift) & (size - 1)
 		for slots[at] != 0 {
-			at, alone = (at+1)&(size-1), false
+			at = (at + 1) & (size - 1)
 		}
 		slots[at] = uint16(k + 1)
 	}
-	return slots, alone
 }
+
+// apart looks for bits of the hashes that differ for all of them.
+func (g *Guide) apart(size int, shift *uint32) bool {
+	if len(g.taken) < size {
+		g.taken = make([]uint32, size)
+	}
+try:
+	for s := range uint32(48) {
+		g.tries++
+		for _, h := range g.hashes {
+			at := int(h>>s) & (size - 1)
+			if g.taken[at] == g.tries {
+				continue try
+			}
+			g.taken[at] = g.tries
+		}
+		*shift = s
+		return true
+	}
+	return false
+}
+
+// Done ends the making of the guide.
+func (g *Guide) Done() { g.hashes, g.taken = nil, nil }
 
 // Visit is a node with what is to be done there: a rule, or a mark.
 type Visit struct{ Node, What uint32 }
