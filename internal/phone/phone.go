@@ -57,7 +57,7 @@ const nowhere = "001"
 // Parse reads a number in international form, with or without the plus sign. country, if
 // not empty, is the two-letter code of a country whose national form is taken too; a text
 // that means one number so and another one so is refused, because a provider might read the
-// other. Punctuation as people write it is left out.
+// other, unless the other is an ordinary fixed line of the same country. Punctuation as people write it is left out.
 func Parse(text, country string) (Number, error) {
 	n, ok := international(text)
 	if country == "" || strings.HasPrefix(text, "+") {
@@ -68,7 +68,7 @@ func Parse(text, country string) (Number, error) {
 	}
 	national, fits := slow(text, strings.ToUpper(country))
 	switch {
-	case ok && fits && n != national, !ok && !fits:
+	case !ok && !fits, ok && fits && n != national && (n.Country != national.Country || national.Kind != Fixed):
 		return Number{}, ErrNoNumber
 	case ok:
 		return n, nil
@@ -79,6 +79,9 @@ func Parse(text, country string) (Number, error) {
 func international(text string) (Number, bool) {
 	if !strings.HasPrefix(text, "+") {
 		text = "+" + text
+	}
+	if n, ok := quick(text); ok {
+		return n, true
 	}
 	return slow(text, "")
 }
