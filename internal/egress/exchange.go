@@ -69,6 +69,7 @@ type exchange struct {
 	guard   *guarded            // what the catalog says of the operation's abuse; nil: nothing
 	to      []guard.Destination // of a message
 	taken   guard.Taken         // from the guards' counts
+	counted bool                // taken is of this call: it is given back if nothing is sent
 	closing bool                // the call ends the visit's search
 	why     string              // a guard refused, for the audit log
 

@@ -13,6 +13,7 @@ import (
 	"sallyport/internal/provider"
 	"sallyport/internal/session"
 	"sallyport/internal/site"
+	"sallyport/internal/tape"
 )
 
 // guarded are the facts of the catalog about one operation, compiled for its callers.
@@ -33,7 +34,7 @@ type messageFacts struct {
 	free bool
 	// coded: the code that is sent can be entered through this connection.
 	coded bool
-	id    contract.Path // of the verification, in the answer
+	id    []tape.Step // of the verification, in the answer
 }
 
 type searchFacts struct{ input, token contract.Path }
@@ -67,7 +68,7 @@ func (c *connection) guardOf(id string) (*guarded, error) {
 			g.message.free = slices.ContainsFunc(r.Free, g.message.to.Overlaps)
 		}
 		if f.Code != nil {
-			g.message.id = path(f.Code.ID)
+			g.message.id = stepsOf(path(f.Code.ID))
 			g.message.coded = c.Browser[f.Code.Check] != nil || c.BackendAll || slices.Contains(c.Backend, f.Code.Check)
 		}
 	}
@@ -226,7 +227,7 @@ func takeGuards(ctx context.Context, g *Gate, x *exchange) Decision {
 	if !v.Allowed {
 		return g.guardSays(ctx, x, name, mode, v)
 	}
-	x.ifNotSent(func(context.Context) error { g.deps.Guards.GiveBack(g.now(), x.taken); return nil })
+	x.counted = true
 	return allow("within the guards' limits")
 }
 

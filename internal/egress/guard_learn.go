@@ -103,9 +103,13 @@ func (a *answerText) holds(s *sign) bool {
 	return ok && slices.ContainsFunc(s.in, func(v []byte) bool { return string(v) == got })
 }
 
-// learnGuards tells the guards how the call ended. It runs once for each call that the
+// learnGuards tells the guards how the call ended, and gives back what they counted for a
+// call of which no byte was sent. It runs once for each call that the
 // provider answered, whatever becomes of the answer; a repeat was learned from before.
 func (g *Gate) learnGuards(ctx context.Context, x *exchange) {
+	if x.counted && x.response == nil && !x.sent {
+		g.deps.Guards.GiveBack(g.now(), x.taken)
+	}
 	if x.guard == nil || x.response == nil || x.replay {
 		return
 	}
@@ -119,7 +123,7 @@ func (g *Gate) learnGuards(ctx context.Context, x *exchange) {
 		if !good {
 			g.deps.Guards.Unsent(now, x.taken)
 		} else if m.coded && x.site.Guards.Messages.Mode != guard.Off {
-			id, _ := answer.text(stepsOf(m.id))
+			id, _ := answer.text(m.id)
 			g.deps.Guards.Sent(now, &subject, x.to, id)
 		}
 	}
