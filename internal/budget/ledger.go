@@ -256,6 +256,11 @@ func (l *Ledger) lead() {
 	}
 }
 
+// atOnce is for how many waiting calls a round reserves at first; each round reserves for twice
+// as many as the one before. So what is reserved for calls that another budget then refuses
+// stays small, however many wait.
+const atOnce = 4
+
 // maxRounds bounds how often one batch asks the store: calls that need no block may take what
 // was asked for the batch.
 const maxRounds = 20
@@ -355,7 +360,7 @@ func (l *Ledger) plan(batch []*waiter, round int) []Take {
 				order = append(order, key)
 			}
 			t.Limit = ch.Limit // after a reload the latest holds
-			t.Need += ch.Cost
+			t.Need = min(t.Need+ch.Cost, max(t.Need, ch.Cost*int64(atOnce)<<min(round, 10)))
 		}
 	}
 	var takes []Take
