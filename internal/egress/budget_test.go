@@ -85,12 +85,12 @@ func budgeted(t *testing.T, change func(c *site.Connection), more ...func(s *sit
 	return w, store
 }
 
-func day(t *testing.T, max string) []budget.Rule {
+func perDay(t *testing.T, max string) []budget.Rule {
 	return []budget.Rule{{Period: budget.Day, Max: amount(t, max)}}
 }
 
 func TestBudgetStopsTheLastCalls(t *testing.T) {
-	w, _ := budgeted(t, func(c *site.Connection) { c.Budgets = day(t, "10 calls") })
+	w, _ := budgeted(t, func(c *site.Connection) { c.Budgets = perDay(t, "10 calls") })
 	key := w.backend("payments", "GET", "/v1/products", "")
 	var out atomic.Int64
 	var wg sync.WaitGroup
@@ -119,8 +119,8 @@ func TestBudgetLevels(t *testing.T) {
 		w, store := budgeted(t, func(c *site.Connection) {
 			c.Costs = map[string]money.Amount{"list-products": amount(t, "0.25 USD")}
 			c.BackendAll = false
-			c.Browser = map[string]*site.BrowserRule{"list-products": {Operation: "list-products", Budgets: day(t, "10 calls"), Returns: paths(t, "data[].id")}}
-			c.Budgets = day(t, "100 USD")
+			c.Browser = map[string]*site.BrowserRule{"list-products": {Operation: "list-products", Budgets: perDay(t, "10 calls"), Returns: paths(t, "data[].id")}}
+			c.Budgets = perDay(t, "100 USD")
 		}, func(s *site.Site) {
 			s.Budgets = []budget.Rule{{Period: budget.Month, Max: amount(t, "1000 USD")}}
 			if vouched == "backend" {
@@ -149,7 +149,7 @@ func TestBudgetLevels(t *testing.T) {
 }
 
 func TestBudgetGivesBackWhatWasNotSent(t *testing.T) {
-	w, _ := budgeted(t, func(c *site.Connection) { c.Budgets = day(t, "1 calls") })
+	w, _ := budgeted(t, func(c *site.Connection) { c.Budgets = perDay(t, "1 calls") })
 	w.audit.fail = errors.New("disk full")
 	refused(t, w.Call(t.Context(), w.backend("payments", "POST", "/v1/refunds", `{"payment_intent":"pi_1"}`)), problem.AuditUnavailable)
 	w.audit.fail = nil
@@ -159,7 +159,7 @@ func TestBudgetGivesBackWhatWasNotSent(t *testing.T) {
 
 // TestBudgetFailsClosed: a store that does not answer lets nothing out.
 func TestBudgetFailsClosed(t *testing.T) {
-	w, store := budgeted(t, func(c *site.Connection) { c.Budgets = day(t, "10 calls") })
+	w, store := budgeted(t, func(c *site.Connection) { c.Budgets = perDay(t, "10 calls") })
 	store.err = errors.New("gone")
 	refused(t, w.Call(t.Context(), w.backend("payments", "GET", "/v1/products", "")), problem.StoreUnavailable)
 	if len(w.upstream.calls) != 0 {
@@ -169,7 +169,7 @@ func TestBudgetFailsClosed(t *testing.T) {
 
 func TestBudgetCanOnlyWatch(t *testing.T) {
 	w, _ := budgeted(t, func(c *site.Connection) {
-		c.Budgets, c.Observe = day(t, "1 calls"), []string{egress.CheckBudget}
+		c.Budgets, c.Observe = perDay(t, "1 calls"), []string{egress.CheckBudget}
 	})
 	for range 3 {
 		passed(t, w.Call(t.Context(), w.backend("payments", "GET", "/v1/products", "")))
@@ -181,7 +181,7 @@ func TestBudgetCanOnlyWatch(t *testing.T) {
 
 // TestBudgetReplayIsFree: the answer of the first call costs nothing again.
 func TestBudgetReplayIsFree(t *testing.T) {
-	w, _ := budgeted(t, func(c *site.Connection) { c.Budgets = day(t, "1 calls") })
+	w, _ := budgeted(t, func(c *site.Connection) { c.Budgets = perDay(t, "1 calls") })
 	one := w.backend("payments", "POST", "/v1/refunds", `{"payment_intent":"pi_1"}`, "Idempotency-Key", "k1")
 	again := *one
 	first := w.Call(t.Context(), one)
@@ -202,7 +202,7 @@ func TestBudgetNeedsAPrice(t *testing.T) {
 	for name, costs := range map[string]map[string]money.Amount{"no price": nil, "another currency": {"list-products": amount(t, "1 EUR")}} {
 		c := payments(t)
 		c.Site, c.BackendAll, c.Backend = "shop", false, []string{"list-products"}
-		c.Browser, c.Budgets, c.Costs = nil, day(t, "10 USD"), costs
+		c.Browser, c.Budgets, c.Costs = nil, perDay(t, "10 USD"), costs
 		if _, err := egress.New([]*site.Site{{Name: "shop", Connections: map[string]*site.Connection{"payments": c}}}, catalog, w.deps); err == nil {
 			t.Errorf("%s: a gate was built", name)
 		}
