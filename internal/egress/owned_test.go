@@ -370,3 +370,19 @@ func TestOwnedTogether(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// BenchmarkOwned is the check of one id that this process has seen.
+func BenchmarkOwned(b *testing.B) {
+	m := egress.NewOwnedMemory(&ownedRows{}, testHash, time.Now)
+	by := egress.Visitor{Site: "shop", Connection: "payments", Mode: "live", Account: "stripe", Visit: "visit-1"}
+	o := contract.Identity{Kind: "payment-intent", ID: "pi_3MtwBwLkdIwHu7ix28a3tqPa"}
+	if err := m.Remember(b.Context(), by, []contract.Identity{o}); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if owns, err := m.Owns(b.Context(), by, o); err != nil || !owns {
+			b.Fatal(owns, err)
+		}
+	}
+}
