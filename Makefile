@@ -4,7 +4,7 @@ GO ?= go
 PKGS = ./...
 # Packages whose work is concurrency: tested under the race detector as well.
 RACE = ./internal/audit/... ./internal/contract/... ./internal/egress/... ./internal/ingress/... ./internal/mock/... \
-       ./internal/outbound/... ./internal/ratelimit/... ./internal/secret/... ./internal/session/... ./internal/store/... ./internal/tape/...
+       ./internal/outbound/... ./internal/permit/... ./internal/ratelimit/... ./internal/receipt/... ./internal/secret/... ./internal/session/... ./internal/store/... ./internal/tape/...
 
 .PHONY: build test check unit race e2e demo torture deps bench
 
@@ -29,7 +29,7 @@ demo:
 
 # The long forms of loops, mutations and fuzzing; figures go into docs/figures.md with their date.
 torture: deps
-	SALLYPORT_TORTURE=1 $(GO) test -count=1 -timeout 60m -v ./internal/audit ./internal/contract ./internal/importer ./internal/outbound ./internal/schema ./internal/store/sqlite ./internal/store/postgres ./test/e2e
+	SALLYPORT_TORTURE=1 $(GO) test -count=1 -timeout 60m -v ./internal/audit ./internal/contract ./internal/egress ./internal/importer ./internal/outbound ./internal/schema ./internal/store/sqlite ./internal/store/postgres ./test/e2e
 	./scripts/fuzz 60s
 
 bench:

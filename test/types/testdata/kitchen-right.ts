@@ -1,5 +1,5 @@
 // Nested parameters, arrays, elements by their index, maps, alternatives and schemas in circles.
-import { call, type Params, type PantryCustomer, type PantryFilter } from "http://localhost:8443/kitchen/client.js";
+import { call, receiptOf, visit, type Params, type PantryCustomer, type PantryFilter } from "http://localhost:8443/kitchen/client.js";
 
 const order: Params<"pantry", "change-order"> = {
   order: "o_1", address: { city: "x" }, delivery: { on: "2026-12-24" }, pay: { kind: "bank", iban: "DE1" },
@@ -36,4 +36,7 @@ await call("pantry", "list-orders", {}, { signal: AbortSignal.timeout(1) });
 for (const one of list) (one.customer?.id ?? "") + (one.labels?.colour ?? "") + (one.lines?.[0]?.cost ?? 0) + (typeof one.sender === "string" ? one.sender : one.sender?.id);
 const nothing: null = await call("pantry", "drop-orders");
 const cellar: null = await call("cellar", "list-orders");
-export { nothing, cellar };
+const sealed = await call("vault", "list-orders", undefined, { permit: "p.e.r" });
+const receipt: string | undefined = receiptOf(sealed);
+const id: string = await visit();
+export { nothing, cellar, receipt, id };

@@ -40,3 +40,7 @@ const list = await call("pantry", "list-orders");
 list[0]?.lines?.[0]?.key; // TS2339
 list[0]?.customer?.mail; // TS2339
 list[0]?.status; // TS2339
+await call("vault", "list-orders"); // TS2554
+await call("vault", "list-orders", {}, {}); // TS2741
+await call("vault", "list-orders", { limit: 5 }, { permit: "p" }); // TS2322
+await call("vault", "list-orders", {}, { permit: 5 }); // TS2322
