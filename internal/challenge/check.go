@@ -105,8 +105,8 @@ func refused(err error, why string) error {
 // read takes standard base64 of exactly one JSON object with the members of a solution.
 func read(proof string) (solution, error) {
 	var s solution
-	if len(proof) > MaxProof {
-		return s, fmt.Errorf("a proof of %d bytes", len(proof))
+	if len(proof) > MaxProof || strings.ContainsAny(proof, "\r\n") { // Go's decoder skips line breaks
+		return s, fmt.Errorf("a proof of %d bytes, or with line breaks", len(proof))
 	}
 	raw, err := base64.StdEncoding.Strict().DecodeString(proof)
 	if err != nil {

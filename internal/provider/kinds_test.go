@@ -201,7 +201,7 @@ func TestAccountsAreOursAlone(t *testing.T) {
 func builtin(t *testing.T) []*provider.Pack {
 	t.Helper()
 	packs, err := provider.Builtin().Load()
-	if err != nil || len(packs) != 8 {
+	if err != nil || len(packs) != 10 {
 		t.Fatalf("%d packs, %v", len(packs), err)
 	}
 	return packs
