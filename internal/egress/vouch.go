@@ -112,14 +112,12 @@ func vouch(ctx context.Context, g *Gate, x *exchange) Decision {
 
 func (g *Gate) signs(x *exchange) int { return g.Signs(x.call.Site, x.visit, x.call.Client) }
 
-// Signs says how bad the signs are, from 0 to challenge.MaxLevel: those that the abuse guards
-// see on the site, and those that Deps.Signs knows of the visit and its network.
+// Signs says how bad the signs are of a visit and its network, from 0 to challenge.MaxLevel.
 func (g *Gate) Signs(siteName, visit string, client netip.Addr) int {
-	level := min(int(g.Danger(siteName)), challenge.MaxLevel)
-	if g.deps.Signs != nil {
-		level = max(level, g.deps.Signs.Level(siteName, visit, client))
+	if g.deps.Signs == nil { // an attack that the site's guards see is a sign for each of its visits
+		return min(int(g.Danger(siteName)), challenge.MaxLevel)
 	}
-	return level
+	return g.deps.Signs.Level(siteName, visit, client)
 }
 
 // askWork takes a proof of work that came with the call, or asks for one: for the visit,
