@@ -6,6 +6,7 @@ import fs from "node:fs";
 import { createChallenge, verifySolution } from "altcha-lib";
 
 const table = {
+  prices: { catalogue: { currency: "eur", decimals: 2, items: { mug: { amount: 1900, max: 5, title: {} }, shirt: { amount: 2900, max: 20, title: {} } }, shipping: { flat: 490 }, order: { items: 20 } } },
   connections: {
     payments: {
       public: { publishable_key: "pk_test_1" },
@@ -13,6 +14,7 @@ const table = {
         "create-payment": { method: "POST", path: "/v1/payments", body: true, params: { amount: { in: "body", wire: "amount" }, card: { in: "body", wire: "card" }, trace: { in: "header", wire: "X-Trace" } } },
         "get-payment": { method: "GET", path: "/v1/payments/{id}", params: { id: { in: "path", wire: "id" }, expand: { in: "query", wire: "expand" }, at: { in: "query", wire: "created" } } },
         "send-code": { method: "POST", path: "/Services/{ServiceSid}/Codes", body: true, params: { ServiceSid: { in: "path", wire: "ServiceSid", filled: true }, To: { in: "body", wire: "To" } } },
+        "buy": { method: "POST", path: "/v1/buy", body: true, order: "catalogue", params: {} },
         "cancel": { method: "POST", path: "/v1/payments/{id}/cancel", params: { id: { in: "path", wire: "id" } } },
         "type-place": { method: "POST", path: "/v1/places:type", body: true, params: { input: { in: "body", wire: "input" }, lang: { in: "body", wire: "lang" } }, typed: { input: "input", least: 3 } },
         "list-raw": { method: "POST", path: "/raw", body: "whole", params: { body: { in: "body", wire: "body" } } },
@@ -287,7 +289,7 @@ test("what a page may know of its site", async () => {
   const { publicValues, operations } = await load();
   assert.deepEqual(publicValues("payments"), { publishable_key: "pk_test_1" });
   assert.deepEqual(publicValues("nothing"), {});
-  assert.deepEqual(operations(), { payments: ["create-payment", "get-payment", "send-code", "cancel", "type-place", "list-raw"] });
+  assert.deepEqual(operations(), { payments: ["create-payment", "get-payment", "send-code", "buy", "cancel", "type-place", "list-raw"] });
 });
 
 test("a permit is sent, and the receipt of an answer can be read", async () => {
@@ -469,4 +471,18 @@ test("autocomplete tells refusals, and what it is not for", async () => {
   assert.ok(err instanceof Problem);
   assert.deepEqual([err.code, err.guard, err.reason, err.retryAfter], ["guard_refused", "autocomplete", "too_many", 60]);
   assert.throws(() => autocomplete("payments", "get-payment"), (e) => e.code === "operation_refused");
+});
+
+test("an order travels as a dictionary, and only of items that there are", async () => {
+  const { call, prices } = await load();
+  await call("payments", "buy", {}, { order: { mug: 2, shirt: 0, "other": undefined } });
+  assert.equal(calls()[0].headers["sallyport-order"], "mug=2");
+  assert.equal(prices().catalogue.items.mug.amount, 1900);
+  prices().catalogue.items.mug.amount = 1; // a copy
+  assert.equal(prices().catalogue.items.mug.amount, 1900);
+  for (const order of [{ cup: 1 }, { mug: 1.5 }, { mug: -1 }, { mug: "2" }, { constructor: 1 }]) {
+    assert.equal((await problem(call("payments", "buy", {}, { order }))).code, "order_refused");
+  }
+  assert.equal((await problem(call("payments", "cancel", { id: "x" }, { order: { mug: 1 } }))).code, "order_refused");
+  assert.equal(calls().length, 1);
 });
