@@ -34,7 +34,7 @@ const (
 func sharedKey() *key {
 	want := "memory, or an address such as " + sharedExample
 	return &key{name: "shared_state", kind: kindObject, def: "memory", want: want, example: sharedExample,
-		doc: "Where limits, provider limits and what may be used once are counted. `memory` is one node's own; nodes of one PostgreSQL share a Redis: `redis://` on this machine, `rediss://` (TLS) elsewhere, or the keys below where it has a password. A start reads it.",
+		doc: "Where limits, and what may be used once, are counted. `memory` is one node's own; nodes of one PostgreSQL share a Redis: `redis://` on this machine, `rediss://` (TLS) elsewhere, or the keys below where it has a password. A start reads it.",
 		or:  &key{kind: kindText, pattern: sharedPattern, parsed: true, want: want, example: "memory"},
 		keys: []*key{
 			{name: "url", kind: kindText, required: true, want: "an address such as " + sharedExample, example: sharedExample, pattern: `^rediss?://[^\s]+$`, parsed: true,

@@ -108,3 +108,30 @@ func TestReturn(t *testing.T) {
 		t.Error("one was given back, and two passed")
 	}
 }
+
+// TestAUserOfItsOwn: the rights that docs/guide/more-than-one-node.md lists are enough, and
+// without one of them the start says which are missing.
+func TestAUserOfItsOwn(t *testing.T) {
+	server := servers.StartRedis(t)
+	rights := []any{"ACL", "SETUSER", "gate", "on", ">pw", "~sallyport:*", "+eval", "+evalsha", "+get", "+set", "+del", "+time", "+info", "+client|setname", "+select"}
+	command(t, server, rights...)
+	o := opening{server: server, key: newKey(t), password: "pw", change: func(o *Options) { o.User, o.Database = "gate", 1 }}
+	node := o.open(t)
+	l := node.limiter(1)
+	c := l.Check(ratelimit.AtSite, ratelimit.Rule{Calls: 2, Window: time.Hour, Per: ratelimit.PerSite}, &ratelimit.Subject{Site: "shop"})
+	take(t, l, c)
+	l.Return(time.Now(), []ratelimit.Check{c})
+	if first, err := node.Once(time.Now).Use(t.Context(), [32]byte{1}, time.Now()); !first || err != nil {
+		t.Error(first, err)
+	}
+	if _, err := node.Away(); err != nil {
+		t.Error(err)
+	}
+	if used, err := node.client.Get(t.Context(), node.prefix+"probe").Result(); err != nil || used != "1" {
+		t.Error(used, err)
+	}
+	command(t, server, "ACL", "SETUSER", "gate", "-set")
+	if s, err := Open(t.Context(), o.options()); err == nil || !strings.Contains(err.Error(), "may not do what is asked") {
+		t.Errorf("%v, %v", s, err)
+	}
+}
