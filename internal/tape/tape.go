@@ -5,7 +5,8 @@
 // duplicate names (compared decoded) or lone surrogates, within the bounds of Limits, in
 // time linear in the text whatever the text is; numbers stay as they were written; a tape
 // that is used again allocates nothing once it has grown; an error leaves an empty tape.
-// A tape built by a Builder keeps the same promises.
+// A tape built by a Builder keeps the same promises. A guided reading looks names up and
+// judges kinds of values on the way; it makes the same tape.
 //
 // It does not know schemas, forms or what is sensitive, and compares no numbers.
 package tape
