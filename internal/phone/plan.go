@@ -93,10 +93,8 @@ func newPlan(m *phonenumbers.PhoneMetadata) *plan {
 	if m.GetLeadingDigits() != "" {
 		p.leading = regexp.MustCompile("^(?:" + m.GetLeadingDigits() + ")")
 	}
-	for _, k := range []kindPattern{{compiled(m.GetPremiumRate()), Premium}, {compiled(m.GetTollFree()), TollFree}, {compiled(m.GetSharedCost()), SharedCost},
-		{compiled(m.GetVoip()), VoIP}, {compiled(m.GetPersonalNumber()), Personal}, {compiled(m.GetPager()), Pager}, {compiled(m.GetUan()), Company}, {compiled(m.GetVoicemail()), Voicemail}} {
-		p.kinds = append(p.kinds, k)
-	}
+	p.kinds = []kindPattern{{compiled(m.GetPremiumRate()), Premium}, {compiled(m.GetTollFree()), TollFree}, {compiled(m.GetSharedCost()), SharedCost},
+		{compiled(m.GetVoip()), VoIP}, {compiled(m.GetPersonalNumber()), Personal}, {compiled(m.GetPager()), Pager}, {compiled(m.GetUan()), Company}, {compiled(m.GetVoicemail()), Voicemail}}
 	return p
 }
 

@@ -57,13 +57,6 @@ func open(t *testing.T, o postgres.Options) *postgres.Store {
 	return s
 }
 
-// fresh is a node on an empty database of its own.
-func fresh(t *testing.T) *postgres.Store {
-	t.Helper()
-	p := servers.SharedPostgres(t)
-	return open(t, options(p, empty(t, p)))
-}
-
 // template is the database that empty ones are copied from: its schema is up to date.
 var template struct {
 	once sync.Once

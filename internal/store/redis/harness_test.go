@@ -74,8 +74,6 @@ func newKey(t testing.TB) []byte {
 	return key
 }
 
-func one() int { return 1 }
-
 func (s *Server) limiter(nodes int) *Limiter {
 	return s.Limiter(ratelimit.New(1<<10), func() int { return nodes })
 }
