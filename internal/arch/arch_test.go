@@ -247,7 +247,7 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 
 // TestNoProviderNames: code never branches on a provider's name.
 func TestNoProviderNames(t *testing.T) {
-	names := []string{"stripe", "paypal", "google-signin", "facebook-login", "google-maps", "twilio", "vonage", "zigpoll"}
+	names := []string{"stripe", "paypal", "google-signin", "facebook-login", "google-maps", "twilio", "vonage", "zigpoll", "turnstile", "hcaptcha"}
 	for _, s := range sources(t) {
 		if suite(s.pkg) || s.pkg == "demo" { // the tour shows these providers; it is data in Go clothes
 			continue

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/internal/budget"
 	"sallyport/internal/contract"
 	"sallyport/internal/problem"
 	"sallyport/internal/provider"
@@ -144,4 +145,5 @@ type ownRule struct {
 	op       *contract.Operation
 	view     *contract.View
 	upstream Upstream
+	charges  []budget.Charge
 }

@@ -51,8 +51,11 @@ func (g *Gate) spendAgain(ctx context.Context, x *exchange) error {
 
 // charges are what one attempt of this call costs.
 func (x *exchange) charges() []budget.Charge {
-	if x.rule != nil {
+	switch {
+	case x.rule != nil:
 		return x.rule.charges
+	case x.caller == site.Gate:
+		return x.conn.own.charges
 	}
 	return x.conn.backend[x.op.ID].charges
 }
@@ -107,6 +110,13 @@ func (c *connection) budget(s *site.Site, has bool) error {
 			return err
 		}
 		rule.charges, some = charges, some || len(charges) > 0
+	}
+	if c.own != nil {
+		charges, err := p.charges(c.own.op.ID, nil)
+		if err != nil {
+			return err
+		}
+		c.own.charges, some = charges, some || len(charges) > 0
 	}
 	if some && !has {
 		return fmt.Errorf("there is nothing that keeps budgets")

@@ -52,7 +52,8 @@ type book struct {
 	meta  map[string]*phonenumbers.PhoneMetadata
 }
 
-var numberingPlans book
+// numberingPlans is the one book: it fills as codes are asked for, and nothing else changes it.
+var numberingPlans = sync.OnceValue(func() *book { return new(book) })
 
 func (b *book) metadata(region string) *phonenumbers.PhoneMetadata {
 	b.once.Do(func() {
@@ -140,7 +141,7 @@ func quick(text string) (n Number, ok bool) {
 		if err != nil || code == 0 {
 			return Number{}, false
 		}
-		p := numberingPlans.of(code)
+		p := numberingPlans().of(code)
 		if len(p.list) == 0 {
 			continue
 		}

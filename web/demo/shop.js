@@ -42,9 +42,11 @@ function submit(id, handler) {
   on(id, "submit", (e) => { e.preventDefault(); handler(e.submitter); });
 }
 
-// A call made by hand, as somebody would who does not use client.js.
+// A call made by hand, as somebody would who does not use client.js: with the visit's own token,
+// which stands in the tab, and a new one where there is none yet.
 async function byHand(method, path, params) {
-  const { token } = await (await fetch(new URL("session", gate), { method: "POST" })).json();
+  const kept = JSON.parse(sessionStorage.getItem("sallyport:" + gate) ?? "null");
+  const { token } = kept ?? await (await fetch(new URL("session", gate), { method: "POST" })).json();
   const headers = { Authorization: `Bearer ${token}` };
   if (params) headers["Content-Type"] = "application/json";
   const answer = await fetch(new URL(path, gate), { method, headers, body: params && JSON.stringify(params) });
