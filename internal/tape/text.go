@@ -134,7 +134,7 @@ func (t *Tape) escape(i int) (int, error) {
 	return 0, t.failed(i, "half of a surrogate pair")
 }
 
-// hex4 reads the digits of the \uXXXX at i.
+// hex4 reads the four hexadecimal digits of the escape at i.
 func hex4(src []byte, i int) (rune, bool) {
 	if i+6 > len(src) {
 		return 0, false

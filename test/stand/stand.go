@@ -64,11 +64,11 @@ func ServerFiles(begin, end time.Time, names ...string) (cert, key, ca []byte, e
 // StripeMock is stripe-mock (github.com/stripe/stripe-mock, Stripe's own). Its
 // specification is read once per process, which takes a second; it keeps no state.
 func StripeMock() (http.Handler, error) {
-	stub, err := stripe()
+	stripeMock, err := stripe()
 	if err != nil {
 		return nil, err
 	}
-	return &server.DoubleSlashFixHandler{Mux: http.HandlerFunc(stub.HandleRequest)}, nil
+	return &server.DoubleSlashFixHandler{Mux: http.HandlerFunc(stripeMock.HandleRequest)}, nil
 }
 
 var stripe = sync.OnceValues(func() (*server.StubServer, error) {
