@@ -1,12 +1,19 @@
-// Package jws reads and writes the one form of signed statement that the gate takes from
-// others or gives to them: a compact JWS (RFC 7515) with Ed25519 (RFC 8037), a header of
-// exactly alg, typ and kid, and a JSON object as payload.
+// Package jws reads and writes signed statements: those of the gate and of sites' backends,
+// which have one form, and those of others, such as ID tokens.
 //
-// It guarantees that the algorithm and the type are the ones expected (RFC 8725 §3.1, §3.11),
-// that whatever else a header could ask for (crit, zip, b64, jku, x5u, jwk) is refused, that
-// base64url is strict (no padding, no line breaks, no unused bits), and that no JSON name
-// stands twice at any depth, so that no two readers see different statements. It does not
-// know keys, clocks or claims.
+// Parse and Sign are for the gate's own form: a compact JWS (RFC 7515) with Ed25519
+// (RFC 8037), a header of exactly alg, typ and kid, and a JSON object as payload. It
+// guarantees that the algorithm and the type are the ones expected (RFC 8725 §3.1, §3.11)
+// and that whatever else a header could ask for (crit, zip, b64, jku, x5u, jwk) is refused.
+//
+// Open, ParseSet and Remote are for tokens of others. They guarantee that a key verifies
+// with the one algorithm that it is pinned to, that PSS salts are as long as the hash, that
+// weak keys and keys for another use do not count, and that nothing is fetched, opened or
+// believed because a token names it (docs/reference/jose.md).
+//
+// In both base64url is strict (no padding, no line breaks, no unused bits), and no JSON name
+// stands twice at any depth, so that no two readers see different statements. The package
+// does not know claims, and dials nothing itself.
 package jws
 
 import (

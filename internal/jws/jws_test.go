@@ -23,7 +23,7 @@ func public() ed25519.PublicKey {
 	return p
 }
 
-func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+func b64[T ~string | ~[]byte](s T) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
 // raw signs exactly these bytes.
 func raw(header, payload string) string {
