@@ -39,6 +39,9 @@ func (freeSessions) Verify(_, siteName string, origin site.Origin) (session.Sess
 func (freeKeys) Verify(context.Context, session.Attempt) (session.StoredKey, error) {
 	return session.StoredKey{ID: "key"}, nil
 }
+func (freeKeys) Whose(context.Context, session.Attempt) (session.StoredKey, error) {
+	return session.StoredKey{ID: "key"}, nil
+}
 func (freeAudit) Intent(context.Context, audit.Intent) (audit.ID, error)        { return 1, nil }
 func (freeAudit) Outcome(context.Context, audit.ID, audit.Outcome) error        { return nil }
 func (freeAudit) Record(context.Context, audit.Event) error                     { return nil }

@@ -33,6 +33,7 @@ import (
 	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
 	"sallyport/internal/receipt"
+	"sallyport/internal/sdkproxy"
 	"sallyport/internal/secret"
 	"sallyport/internal/secret/seal"
 	"sallyport/internal/session"
@@ -96,8 +97,9 @@ type Gate struct {
 	receipts     *receipt.Issuer
 	desk         *receipt.Desk
 
-	server *ingress.Server
-	closes []func() error
+	authority *sdkproxy.Authority // nil: there is no SDK port
+	server    *ingress.Server
+	closes    []func() error
 
 	mu      sync.Mutex
 	file    *config.File
@@ -128,7 +130,7 @@ func Open(ctx context.Context, o Options) (*Gate, error) {
 
 func (g *Gate) open(ctx context.Context, file *config.File) error {
 	for _, step := range []func(context.Context, *config.File) error{
-		g.openData, g.openSecrets, g.openStore, g.openShared, g.openAudit, g.openBudgets, g.openCallers, g.openWays, g.listen,
+		g.openData, g.openSecrets, g.openStore, g.openShared, g.openAudit, g.openBudgets, g.openCallers, g.openWays, g.openSDK, g.listen,
 	} {
 		if err := step(ctx, file); err != nil {
 			return err
@@ -354,6 +356,7 @@ func (g *Gate) housekeeping(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+		g.renewAuthority()
 		_, err1 := g.store.PurgeRepeats(ctx, g.options.Steady())
 		_, err2 := g.store.PurgeRevocations(ctx, g.options.Now())
 		_, err3 := g.store.PurgeOwned(ctx, g.options.Steady(), egress.OwnedPerSite)

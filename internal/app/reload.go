@@ -25,7 +25,12 @@ func (g *Gate) apply(file *config.File) error {
 	if err != nil {
 		return err
 	}
+	undo, err := g.swapNames(file)
+	if err != nil {
+		return err
+	}
 	if err := g.server.Swap(snapshot); err != nil {
+		undo()
 		return err
 	}
 	if part := needsRestart(g.started, file); part != "" {
@@ -61,6 +66,8 @@ func needsRestart(old, now *config.File) string {
 		return "listen"
 	case !reflect.DeepEqual(old.Listen.Behind, now.Listen.Behind):
 		return "listen.behind"
+	case !reflect.DeepEqual(old.Listen.SDK, now.Listen.SDK):
+		return "listen.sdk"
 	case old.Store != now.Store || !reflect.DeepEqual(old.Postgres, now.Postgres):
 		return "store"
 	case !reflect.DeepEqual(old.SharedState, now.SharedState):

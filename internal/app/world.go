@@ -37,8 +37,8 @@ func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
 		return nil, err
 	}
 	return ingress.NewSnapshot(ingress.World{
-		Receipts: desk{gate: g, config: file.Hash},
-		Sites:    file.Sites, GateHosts: file.Listen.Names, Caller: gate, Sessions: &visits{gate: g, sites: file.Sites, calls: gate},
+		Receipts: desk{gate: g, config: file.Hash}, SDK: g.sdkConnections(file),
+		Sites: file.Sites, GateHosts: file.Listen.Names, Caller: gate, Sessions: &visits{gate: g, sites: file.Sites, calls: gate},
 		Script:  func(name string) []byte { return scripts[name] },
 		Methods: func(c *site.Connection) []string { return browserMethods(file.Catalog, c) },
 		Headers: func(c *site.Connection) []string { return browserHeaders(file.Catalog, c) },
@@ -117,7 +117,7 @@ func (m *mocks) of(c *site.Connection, p *provider.Pack) *mock.Provider {
 }
 
 func (g *Gate) ingressConfig(f *config.File) (ingress.Config, error) {
-	c := ingress.Config{Public: f.Listen.Public, HTTP: f.Listen.HTTP, Log: g.log, Now: g.options.Now, Ready: g.ready, Degraded: g.degraded}
+	c := ingress.Config{Public: f.Listen.Public, HTTP: f.Listen.HTTP, Log: g.log, Now: g.options.Now, Ready: g.ready, Degraded: g.degraded, SDK: g.sdkListener(f)}
 	if b := f.Listen.Behind; b != nil {
 		c.Behind = ingress.Behind{From: b.From, Header: b.ClientIP}
 	}

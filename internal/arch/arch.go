@@ -28,7 +28,7 @@ func Packages() map[string]Ring {
 
 		"egress": 2, "egress/egresstest": 2, "mock": 2, "importer": 2, "typescript": 2,
 
-		"ingress": 3, "observe": 3, "store/sqlite": 3, "store/postgres": 3, "store/redis": 3, "store/compiled": 3,
+		"ingress": 3, "sdkproxy": 3, "observe": 3, "store/sqlite": 3, "store/postgres": 3, "store/redis": 3, "store/compiled": 3,
 		"secret/env": 3, "secret/file": 3, "secret/keystore": 3,
 
 		"config": 4, "app": 4, "cli": 4, "demo": 4, "arch": 4,

@@ -47,7 +47,9 @@ const (
 	KindAdminRefused  Kind = "admin-refused"
 	// KindReceiptClaimed: a site's backend used a receipt up.
 	KindReceiptClaimed Kind = "receipt-claimed"
-	KindAlert          Kind = "alert" // a guard or a budget wants an operator's eyes; Name says which and why
+	// KindAuthorityIssued: the certificate of the SDK port's authority was issued; Name is its fingerprint.
+	KindAuthorityIssued Kind = "authority-issued"
+	KindAlert           Kind = "alert" // a guard or a budget wants an operator's eyes; Name says which and why
 
 	KindWALTorn    Kind = "wal-torn"    // an unfinished group at the end was cut
 	KindWALDamaged Kind = "wal-damaged" // entries From..To are in the tree only
@@ -58,7 +60,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{KindIntent, KindOutcome, KindRefused, KindStarted, KindStopped, KindConfigLoaded,
 		KindConfigRefused, KindFrozen, KindThawed, KindKeyCreated, KindKeyRevoked, KindSecretSet,
-		KindSecretRotated, KindSecretRemoved, KindAdminLogin, KindAdminRefused, KindAlert, KindReceiptClaimed,
+		KindSecretRotated, KindSecretRemoved, KindAdminLogin, KindAdminRefused, KindAlert, KindReceiptClaimed, KindAuthorityIssued,
 		KindWALTorn, KindWALDamaged, KindWALRetired}
 }
 

@@ -27,6 +27,7 @@ func (b *builder) listen(v *value) {
 		}
 	}
 	l.TLS = b.tls(v.at("tls"))
+	l.SDK = b.sdk(v.at("sdk"))
 	if l.TLS.Kind == TLSOff && l.Public != "" && !loopbackAddress(l.Public) && l.Behind == nil {
 		b.fault(v.at("tls"), fmt.Sprintf("tls is off, but %s can be reached from other machines", l.Public),
 			`listen on loopback ("127.0.0.1:8080"), name the proxy that does TLS under listen.behind, or write tls: {auto: {email: …}}`)

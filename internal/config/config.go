@@ -56,6 +56,8 @@ type File struct {
 	Data         string
 	Audit        string
 	Certificates string
+	// SDKAuthority is the folder of the SDK port's certificate authority.
+	SDKAuthority string
 	// Keystore is the age-encrypted file behind keystore: refs. It need not exist while no ref needs it.
 	Keystore string
 	// Catalog has the providers of this build and those of the folder `providers`. Load reads the
@@ -91,6 +93,7 @@ type Listen struct {
 	TLS    TLS      //
 	Names  []string // host names of the gate itself, for sites below /SITE/
 	Behind *Behind  // nil: the peer is the client
+	SDK    *SDK     // nil: there is no port for SDKs that take no address
 }
 
 // TLSKind says where the certificate comes from. The zero value is none of them.

@@ -63,7 +63,7 @@ func listenKeys() *key {
 				doc: "The header that names the client. Of a list the rightmost address that is not such a proxy counts."},
 		}},
 		{name: "admin", later: "there is no dashboard yet; use `sallyport check`, `freeze`, `keys` and `audit` on the machine"},
-		{name: "sdk", later: "give the connection its own host or port with served_at; SDKs that take an address work there"},
+		sdkKey(),
 	}}
 }
 

@@ -141,6 +141,7 @@ func (b *builder) build(root *value) {
 	b.file.SharedState = b.shared(root.at("shared_state"))
 	b.sites(root.at("sites"))
 	b.certificateNames(root.at("listen", "tls"))
+	b.sdkNames(root.at("listen", "sdk"))
 }
 
 // resolve makes a path of the file absolute.
@@ -156,6 +157,7 @@ func (b *builder) stores(root *value) {
 	b.file.Data = b.dataFolder(root)
 	b.file.Audit = filepath.Join(b.file.Data, "audit")
 	b.file.Certificates = filepath.Join(b.file.Data, "certificates")
+	b.file.SDKAuthority = filepath.Join(b.file.Data, "sdk-ca")
 	b.file.Keystore = filepath.Join(b.file.Data, "keystore.age")
 	if keystore := root.at("secrets", "keystore").str(); keystore != "" {
 		b.file.Keystore = b.resolve(keystore)

@@ -29,6 +29,9 @@ type Call struct {
 	// Origin is the exact Origin header of a browser; empty for all others.
 	Origin site.Origin
 	Client netip.Addr
+	// Among are the connections that may be meant, where the address does not say; the
+	// caller's key then decides, Site and Connection are empty, and Path still has the Base.
+	Among []Target
 	// ReadBody reads the body, at most limit bytes; more is problem.BodyTooLarge.
 	// It may be called once.
 	ReadBody func(limit int64) ([]byte, error)

@@ -61,6 +61,10 @@ func (keys) Verify(context.Context, session.Attempt) (session.StoredKey, error) 
 	return session.StoredKey{ID: "key_1"}, nil
 }
 
+func (keys) Whose(context.Context, session.Attempt) (session.StoredKey, error) {
+	return session.StoredKey{ID: "key_1"}, nil
+}
+
 func (p *parts) Frozen(string, string) (Freeze, bool, error) {
 	return Freeze{Site: "shop"}, p.frozen, nil
 }

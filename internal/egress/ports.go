@@ -23,6 +23,8 @@ type Sessions interface {
 // Keys decides whether a presented site key opens a connection; *session.SiteKeys is one.
 type Keys interface {
 	Verify(ctx context.Context, a session.Attempt) (session.StoredKey, error)
+	// Whose finds the key among what was presented, for any site; it opens nothing.
+	Whose(ctx context.Context, a session.Attempt) (session.StoredKey, error)
 }
 
 // Limiter counts calls; *ratelimit.Limiter is one, and where several nodes share their

@@ -16,7 +16,12 @@ import (
 	"sallyport/internal/site"
 )
 
-func findConnection(_ context.Context, g *Gate, x *exchange) Decision {
+func findConnection(ctx context.Context, g *Gate, x *exchange) Decision {
+	if len(x.call.Among) > 0 {
+		if err := among(ctx, g, x); err != nil {
+			return denyErr(err)
+		}
+	}
 	s, ok := g.sites[x.call.Site]
 	if !ok {
 		return deny(problem.New(problem.NotFound, "no such site"))

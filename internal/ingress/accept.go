@@ -24,7 +24,8 @@ type connInfo struct {
 	listener *listener
 	peer     netip.Addr
 	local    netip.Addr
-	secure   bool // TLS ends here
+	secure   bool   // TLS ends here
+	tunnel   string // the host of the CONNECT that it came through; empty: none
 }
 
 // accept hands out connections until its listener closes. A listener that dies on its
@@ -55,7 +56,11 @@ func (s *Server) accept(l *listener) {
 // admit counts the connection in or closes it.
 func (s *Server) admit(l *listener, c net.Conn) {
 	peer := addrOf(c.RemoteAddr())
-	held, ok := s.door.enter(c, peer)
+	d := &s.door
+	if l.role == roleSDK {
+		d = &s.tunnels
+	}
+	held, ok := d.enter(c, peer)
 	if !ok {
 		s.counts.turnedAway.Add(1)
 		c.Close()
@@ -74,6 +79,9 @@ func (s *Server) admit(l *listener, c net.Conn) {
 // taken over; heldConn.Close ends the count either way.
 func (s *Server) handle(c *heldConn, info *connInfo) bool {
 	c.done = s.conns.Done
+	if info.listener.role == roleSDK {
+		return s.tunnel(c, info)
+	}
 	if s.config.TLS.Off || info.listener.role == roleHTTP {
 		return s.queue.offer(newFilterConn(c, info, s))
 	}
@@ -189,6 +197,12 @@ func (d *door) closeAll() {
 	for _, h := range all {
 		h.Close()
 	}
+}
+
+func (d *door) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.conns)
 }
 
 // clientPrefix is the unit of limits: v4 /24, v6 /56.

@@ -17,6 +17,8 @@ type Config struct {
 	HTTP   string
 	TLS    TLS
 	Behind Behind
+	// SDK is the port for SDKs that take no address; nil: none.
+	SDK *SDK
 	// Limits have safe defaults where they are zero.
 	Limits Limits
 	Log    *slog.Logger
@@ -119,4 +121,5 @@ const (
 	maxHead    = 16 << 10 // header lines, without the request line
 	maxFields  = 100
 	maxStreams = 100
+	maxTunnels = 1024 // connections of the SDK port
 )

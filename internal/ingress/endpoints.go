@@ -22,8 +22,12 @@ func (x *exchange) call() *problem.Error {
 		return problem.New(problem.Unauthenticated, "a call from a page needs the token of its session").
 			WithHint("POST session first and send Authorization: Bearer TOKEN; client.js does both")
 	}
+	siteName := ""
+	if x.route.site != nil {
+		siteName = x.route.site.site.Name
+	}
 	a := x.world.caller.Call(x.r.Context(), &egress.Call{
-		ID: x.id, Site: x.route.site.site.Name, Connection: x.route.name,
+		ID: x.id, Site: siteName, Connection: x.route.name, Among: x.among,
 		Method: x.r.Method, Path: x.route.path, RawQuery: x.query, Header: cleaned(x.r.Header, x.s.config.Behind.Header),
 		Origin: site.Origin(x.origin), Client: x.client, ReadBody: x.readBody,
 	})

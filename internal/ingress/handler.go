@@ -30,6 +30,7 @@ type exchange struct {
 	origin string
 	client netip.Addr
 	route  route
+	among  []egress.Target // of a request through a tunnel, whose key says which is meant
 	// refused is the problem that was answered; recorded: the pipeline has written the
 	// call's own line.
 	refused  *problem.Error
@@ -168,6 +169,9 @@ func (x *exchange) run() *problem.Error {
 	x.origin = x.r.Header.Get("Origin")
 	if x.info.listener.role == roleHTTP {
 		return x.plain()
+	}
+	if x.info.listener.role == roleSDK {
+		return x.tunnelled()
 	}
 	var p *problem.Error
 	if x.route, p = x.world.find(x.info, x.r.Host, x.path); p != nil {

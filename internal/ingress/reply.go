@@ -51,7 +51,7 @@ func (s *Server) refusalOf(info *connInfo, h *head, p *problem.Error) []byte {
 	header := http.Header{}
 	baseHeaders(header, id, info.secure)
 	problemHeaders(header, p)
-	if p.Code != problem.BadFraming && h.host != "" && info.listener.role != roleHTTP {
+	if p.Code != problem.BadFraming && h.host != "" && info.listener.role != roleHTTP && info.listener.role != roleSDK {
 		path, _, _ := strings.Cut(h.target, "?")
 		route, _ := s.world.Load().find(info, h.host, path)
 		if origin := h.only("Origin"); route.allowed(origin) {

@@ -30,6 +30,7 @@ type Server struct {
 	queue    *handoff
 	world    atomic.Pointer[Snapshot]
 	door     door
+	tunnels  door // of the SDK port: its connections take no place of the public ones
 	draining atomic.Bool
 	inFlight atomic.Int64
 	bodies   atomic.Int64 // bytes of large bodies in memory
@@ -52,6 +53,7 @@ const (
 	roleHTTP   role = iota // ACME and redirects
 	rolePublic             // sites, and connections with a host of their own
 	roleOwn                // connections with a port of their own
+	roleSDK                // CONNECT, for SDKs that take no address
 )
 
 // listener is one bound address.
@@ -69,6 +71,11 @@ func Open(c Config, first *Snapshot) (*Server, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.SDK != nil {
+		if err := c.SDK.check(); err != nil {
+			return nil, err
+		}
+	}
 	s := &Server{config: c, limits: c.Limits.withDefaults(), listeners: map[string]*listener{}, failed: make(chan error, 1)}
 	certs, err := newCertificates(c, first.Hosts())
 	if err != nil {
@@ -77,9 +84,15 @@ func Open(c Config, first *Snapshot) (*Server, error) {
 	s.certs = certs
 	s.tls = s.tlsConfig()
 	s.door = door{total: s.limits.Connections, perPrefix: s.limits.PerPrefix, exempt: c.Behind.From, held: map[string]int{}}
+	s.tunnels = door{total: maxTunnels, perPrefix: maxTunnels, held: map[string]int{}}
 	s.prepareHTTP()
 	if err := s.bind(c.Public, rolePublic); err != nil {
 		return nil, err
+	}
+	if c.SDK != nil {
+		if err := s.bind(c.SDK.Address, roleSDK); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
 	if c.HTTP != "" {
 		if err := s.bind(c.HTTP, roleHTTP); err != nil {
@@ -270,6 +283,7 @@ func (s *Server) drain(ctx context.Context) {
 		s.config.Log.Warn("requests cut at the end of the drain time", "count", over)
 		s.h1.Close()
 		s.door.closeAll()
+		s.tunnels.closeAll()
 		s.conns.Wait()
 	}
 	s.certs.Close()

@@ -73,6 +73,8 @@ type World struct {
 	// Headers gives the header parameters that a browser may choose in a connection's
 	// operations, for preflight answers; nil stands for none.
 	Headers func(c *site.Connection) []string
+	// SDK are the connections behind each host that the SDK port answers for, by exact name.
+	SDK map[string][]egress.Target
 }
 
 // Snapshot is everything that a request needs to know about sites. It is immutable and
@@ -86,6 +88,7 @@ type Snapshot struct {
 	gate     map[string]bool
 	ownHosts map[string]*target
 	ownPorts map[string]*ownPort // by listen address
+	tunnels  map[string][]egress.Target
 }
 
 // siteRoutes is one site as the listener sees it.
@@ -119,7 +122,7 @@ func NewSnapshot(w World) (*Snapshot, error) {
 	s := &Snapshot{
 		caller: w.Caller, sessions: w.Sessions, receipts: w.Receipts,
 		hosts: map[string]*siteRoutes{}, paths: map[string]*siteRoutes{}, gate: map[string]bool{},
-		ownHosts: map[string]*target{}, ownPorts: map[string]*ownPort{},
+		ownHosts: map[string]*target{}, ownPorts: map[string]*ownPort{}, tunnels: w.SDK,
 	}
 	for _, h := range w.GateHosts {
 		s.gate[strings.ToLower(h)] = true

@@ -17,7 +17,8 @@ type counters struct {
 
 // Stats are counts since the start, for metrics.
 type Stats struct {
-	Connections int   // open now
+	Connections int   // open now, Tunnels included
+	Tunnels     int   // open now on the SDK port
 	InFlight    int64 // requests being handled now
 	TurnedAway  int64 // connections over a bound
 	Handshakes  int64 // TLS handshakes that failed
@@ -45,9 +46,8 @@ func (s *Server) Stats() Stats {
 		InFlight: s.inFlight.Load(), TurnedAway: c.turnedAway.Load(), Handshakes: c.handshakes.Load(),
 		Floods: c.floods.Load(), Overdue: c.overdue.Load(), Panics: c.panics.Load(), Refused: map[problem.Code]int64{},
 	}
-	s.door.mu.Lock()
-	out.Connections = len(s.door.conns)
-	s.door.mu.Unlock()
+	out.Tunnels = s.tunnels.count()
+	out.Connections = s.door.count() + out.Tunnels
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for code, n := range c.codes {

@@ -28,6 +28,7 @@ const (
 	HTTPVersion      Code = "http_version"
 	ClientAddress    Code = "client_address_missing"
 	HTTPSRequired    Code = "https_required"
+	TunnelRefused    Code = "tunnel_refused"
 
 	// Routing and the caller.
 	NotFound          Code = "not_found"
@@ -114,6 +115,7 @@ func Codes() []Info {
 		{HTTPVersion, http.StatusHTTPVersionNotSupported, "HTTP version not supported"},
 		{ClientAddress, http.StatusBadRequest, "The named proxy did not say who the client is"},
 		{HTTPSRequired, http.StatusForbidden, "This is served over https only"},
+		{TunnelRefused, http.StatusForbidden, "The SDK port does not answer for that address"},
 		{NotFound, http.StatusNotFound, "Nothing is served here"},
 		{UnknownConnection, http.StatusNotFound, "No such connection"},
 		{UnknownOperation, http.StatusNotFound, "No such operation"},
