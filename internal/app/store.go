@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/budget"
 	"sallyport/internal/config"
 	"sallyport/internal/egress"
+	"sallyport/internal/openid"
 	"sallyport/internal/outbound"
 	"sallyport/internal/receipt"
 	"sallyport/internal/secret"
@@ -34,6 +35,7 @@ type Store interface {
 	egress.OwnedStore
 	egress.Permits
 	receipt.Store
+	openid.KeyStore
 	seal.KeyStore
 	budget.Store
 	audit.AdminEvents

@@ -44,6 +44,8 @@ type Site struct {
 	Budgets []budget.Rule
 	// Prices are the price lists by name.
 	Prices map[string]*order.List
+	// OpenID: the gate is an OpenID provider for the site's servers; nil: it is none.
+	OpenID *OpenID
 }
 
 // Demand says which browser operations want a challenge from a visit for which nobody
@@ -192,3 +194,24 @@ type MockFaults struct {
 	BadBody     float64 // not parseable
 	WrongSchema float64 // parseable, but against the contract
 }
+
+// OpenID makes the gate an OpenID provider for the site's own servers.
+type OpenID struct {
+	// Logins are the login connections; the first is taken where a client asks for none.
+	Logins []string
+	// Claims are what any of them declares, by OpenID names.
+	Claims  []string
+	Clients map[string]*OpenIDClient // by client id
+}
+
+// OpenIDClient is one server of the site that signs visitors in through the gate.
+type OpenIDClient struct {
+	// Secret is empty for a client that keeps none; it then needs PKCE.
+	Secret secret.Ref
+	// Redirects and AfterLogout are addresses on the site's origins, compared letter for letter.
+	Redirects   []string
+	AfterLogout []string
+}
+
+// Public reports whether the client has no secret.
+func (c *OpenIDClient) Public() bool { return c.Secret == (secret.Ref{}) }

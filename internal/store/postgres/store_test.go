@@ -16,6 +16,8 @@ import (
 	"sallyport/internal/budget"
 	"sallyport/internal/egress"
 	"sallyport/internal/egress/egresstest"
+	"sallyport/internal/openid"
+	"sallyport/internal/openid/openidtest"
 	"sallyport/internal/outbound"
 	"sallyport/internal/receipt"
 	"sallyport/internal/receipt/receipttest"
@@ -100,6 +102,9 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("session.RevocationStore", func(t *testing.T) {
 		sessiontest.RevocationStore(t, func(t *testing.T) session.RevocationStore { return fresh(t) })
+	})
+	t.Run("openid.KeyStore", func(t *testing.T) {
+		openidtest.KeyStore(t, func(t *testing.T) openid.KeyStore { return fresh(t) })
 	})
 	t.Run("egress.Idempotency", func(t *testing.T) {
 		egresstest.Idempotency(t, func(t *testing.T) egress.Idempotency { return fresh(t) })
