@@ -2,8 +2,6 @@ package openid
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"net/netip"
 	"slices"
 	"time"
@@ -11,6 +9,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
 
+	"sallyport/internal/secret"
 	"sallyport/internal/site"
 )
 
@@ -66,8 +65,7 @@ func (p *Provider) secretFits(ctx context.Context, c *site.OpenIDClient, sent *o
 	if err != nil {
 		return false, err
 	}
-	a, b := sha256.Sum256(want.Expose()), sha256.Sum256([]byte(sent.ClientSecret))
-	return sent.ClientSecret != "" && subtle.ConstantTimeCompare(a[:], b[:]) == 1, nil
+	return !want.Empty() && want.Equal(secret.NewValue([]byte(sent.ClientSecret))), nil
 }
 
 // GetID implements op.Client, as do the others.
