@@ -4,6 +4,7 @@ package bench
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -13,86 +14,22 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
-	"sallyport/internal/contract"
 	"sallyport/internal/egress"
-	"sallyport/internal/guard"
-	"sallyport/internal/provider"
-	"sallyport/internal/ratelimit"
-	"sallyport/internal/site"
 )
 
-// wide are the default guards with limits that a benchmark does not reach: what they do for
-// a call is the same.
-func wide() guard.Rules {
-	r := guard.Defaults()
-	many := func(p *ratelimit.Rule) { p.Calls, p.Window = 1<<30, time.Second }
-	for _, list := range [][]ratelimit.Rule{r.Cards.Attempts, r.Cards.Declines, r.Messages.Sends, r.Autocomplete.Searches} {
-		for i := range list {
-			many(&list[i])
-		}
-	}
-	for _, one := range []*ratelimit.Rule{&r.Messages.PerNumber, &r.Messages.BackendPerNumber, &r.Messages.PerRange, &r.Messages.PerCountry} {
-		many(one)
-	}
-	r.Messages.Countries = []string{"DE"}
-	r.Messages.Run, r.Messages.Unanswered = 1<<30, 1<<30
-	return r
-}
-
-func without() guard.Rules {
-	return guard.Rules{Cards: guard.Cards{Mode: guard.Off}, Messages: guard.Messages{Mode: guard.Off}, Autocomplete: guard.Autocomplete{Mode: guard.Off}}
-}
-
-// guardedGate is a gate over three providers, with and without guards.
-func guardedGate(tb testing.TB, rules guard.Rules) *egress.Gate {
-	tb.Helper()
-	paths := func(list ...string) (out []contract.Path) {
-		for _, s := range list {
-			p, err := contract.ParsePath(s)
-			if err != nil {
-				tb.Fatal(err)
-			}
-			out = append(out, p)
-		}
-		return out
-	}
-	fixed := func(path string, v any) site.Fixed { return site.Fixed{Path: paths(path)[0], Value: v} }
-	shop := &site.Site{Name: "shop", Origins: []site.Origin{"https://shop.example"}, Guards: rules,
-		Limits: []ratelimit.Rule{{Calls: 1 << 30, Window: time.Second, Per: ratelimit.PerSession}, {Calls: 1 << 30, Window: time.Second, Per: ratelimit.PerPrefix}}}
-	shop.Vouching.Demand = site.DemandNone
-	shop.Connections = map[string]*site.Connection{
-		"payments": {Site: "shop", Name: "payments", Provider: "stripe", Mode: provider.Live, Browser: map[string]*site.BrowserRule{
-			"create-payment-intent": {Operation: "create-payment-intent", Free: paths("receipt_email"), Fixed: []site.Fixed{fixed("currency", "eur")},
-				Range: []site.Range{{Path: paths("amount")[0], Min: 500, Max: 500000}}, Returns: paths("id", "status")}}},
-		"texts": {Site: "shop", Name: "texts", Provider: "twilio", Mode: provider.Live, Browser: map[string]*site.BrowserRule{
-			"create-verification": {Operation: "create-verification", Free: paths("To"), Returns: paths("status"),
-				Fixed: []site.Fixed{fixed("ServiceSid", "VA00000000000000000000000000000000"), fixed("Channel", "sms")}},
-			"check-verification": {Operation: "check-verification", Free: paths("To", "Code"), Returns: paths("status"),
-				Fixed: []site.Fixed{fixed("ServiceSid", "VA00000000000000000000000000000000")}}}},
-		"maps": {Site: "shop", Name: "maps", Provider: "google-maps", Mode: provider.Live, Browser: map[string]*site.BrowserRule{
-			"autocomplete-places": {Operation: "autocomplete-places", Free: paths("input"), Fixed: []site.Fixed{fixed("sessionToken", "00000000-0000-4000-8000-000000000000")}, Returns: paths("suggestions")}}},
-	}
-	g, err := egress.New([]*site.Site{shop}, provider.Builtin(), egress.Deps{
-		Sessions: freeSessions{}, Keys: freeKeys{}, Limiter: ratelimit.New(1 << 16), Freezes: freeFreezes{}, Audit: freeAudit{},
-		Flights: &egress.Flights{}, Recorder: freeRecorder{}, Now: time.Now,
-		Upstream: func(*site.Connection, *provider.Pack, *contract.Operation) (egress.Upstream, error) {
-			return answering{}, nil
-		}})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return g
-}
-
-// answering is a provider that costs nothing and answers as each operation wants.
+// answering is a provider that costs nothing and answers as each operation wants, in the
+// size of real answers.
 type answering struct{}
+
+const verification = `{"sid":"VE00000000000000000000000000000001","service_sid":"VA00000000000000000000000000000000","account_sid":"AC00000000000000000000000000000000","to":"+4915112345678","channel":"sms","status":"pending","valid":false,"date_created":"2026-11-23T12:00:00Z","date_updated":"2026-11-23T12:00:00Z","lookup":{},"amount":null,"payee":null,"send_code_attempts":[{"time":"2026-11-23T12:00:00Z","channel":"SMS","attempt_sid":"VL00000000000000000000000000000000"}],"sna":null,"url":"https://verify.twilio.com/v2/Services/VA00000000000000000000000000000000/Verifications/VE00000000000000000000000000000001"}`
 
 func (answering) Send(ctx context.Context, r *egress.Request) (*egress.Response, error) {
 	body, status := intent, 200
 	switch r.Operation.ID {
 	case "create-verification":
-		body, status = `{"sid":"VE00000000000000000000000000000001","status":"pending"}`, 201
+		body, status = verification, 201
 	case "autocomplete-places":
 		body = `{"suggestions":[]}`
 	}
@@ -101,67 +38,182 @@ func (answering) Send(ctx context.Context, r *egress.Request) (*egress.Response,
 
 // busy is the processor time of this thread: that of others on a busy machine does not count.
 func busy() time.Duration {
-	const thread = 1 // RUSAGE_THREAD
-	var u syscall.Rusage
-	if err := syscall.Getrusage(thread, &u); err != nil {
-		panic(err)
+	const thread = 3 // CLOCK_THREAD_CPUTIME_ID; getrusage counts in ticks, which are too coarse
+	var t syscall.Timespec
+	if _, _, failed := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, thread, uintptr(unsafe.Pointer(&t)), 0); failed != 0 {
+		panic(failed)
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return time.Duration(t.Nano())
 }
 
-// TestGuardsAddLittle measures the processor time of a call's pipeline with and without all
-// guards, in turn and many rounds of it. The wish is 5 µs; a payment and a key typed are below it, a
-// text message, whose number is held against a numbering plan, is above (docs/figures.md). The bounds
-// of the test are far wider, because machines that run tests are busy.
+// most is what all guards together may add to a call.
+const most = 5 * time.Microsecond
+
+// cost is one row of the table: the same calls on a gate with something and without it.
+type cost struct {
+	name string
+	with setup
+	// bare is the other gate; its zero value has no guards, budgets or owned ids.
+	bare setup
+	call func(i int) *egress.Call
+	// signed: the row holds the check of a signature, which is not a guard's work and no
+	// bound of theirs.
+	signed bool
+}
+
+// The calls vary as those of strangers do: 64 visits of 256 networks, and every payment, number
+// and text is another one. Nothing is answered from a cache of an earlier call but what
+// must be one: a visit that looks up its own payment again.
+func costs(tb testing.TB) []cost {
+	payment := func(i int) *egress.Call {
+		return guardCall(i, "POST", "payments", "/v1/payment_intents", fmt.Sprintf(`{"amount":%d,"receipt_email":"shopper%d@mail.example"}`, 500+i%9000, i))
+	}
+	text := func(i int) *egress.Call {
+		return guardCall(i, "POST", "texts", "/v2/Services/_/Verifications", fmt.Sprintf(`{"To":%q}`, someNumber(i)))
+	}
+	key := func(i int) *egress.Call {
+		return guardCall(i, "POST", "maps", "/v1/places:autocomplete", fmt.Sprintf(`{"input":"Harbour Street %d"}`, i))
+	}
+	lookup := func(i int) *egress.Call {
+		return guardCall(i, "GET", "payments", "/v1/payment_intents/pi_3PqJ2eLkdIwHu7ix0b1xRz7a", "")
+	}
+	permits := signed(tb, 20_000)
+	sealed := func(i int) *egress.Call {
+		c := guardCall(i, "POST", "payments", "/v1/payment_intents", fmt.Sprintf(`{"receipt_email":"shopper%d@mail.example"}`, i))
+		c.Header.Set(egress.PermitHeader, permits[i%len(permits)])
+		return c
+	}
+	all := setup{guards: true, budgets: true, owned: true}
+	return []cost{
+		{name: "cards: a payment", with: setup{guards: true}, call: payment},
+		{name: "messages: a code to a number", with: setup{guards: true}, call: text},
+		{name: "autocomplete: a key typed", with: setup{guards: true}, call: key},
+		{name: "budgets: three, over a payment", with: setup{budgets: true}, call: payment},
+		{name: "owned ids: a payment looked up", with: setup{owned: true}, call: lookup},
+		{name: "all together: a payment", with: all, bare: setup{owned: true}, call: payment},
+		{name: "all together: a code to a number", with: all, call: text},
+		{name: "all together: a key typed", with: all, call: key},
+		{name: "all together: a payment looked up", with: all, call: lookup},
+		{name: "a permit: amount sealed, never seen before", with: setup{sealed: true}, bare: setup{sealed: true, trusting: true}, call: sealed, signed: true},
+	}
+}
+
+// someNumber is a mobile number of one of seven countries in the plain form that providers
+// of messages take (E.164).
+func someNumber(i int) string {
+	n := i * 7919
+	switch i % 8 {
+	case 0:
+		return fmt.Sprintf("+447912%06d", n%1_000_000)
+	case 1:
+		return fmt.Sprintf("+1202555%04d", n%10_000)
+	case 2:
+		return fmt.Sprintf("+436761%06d", n%1_000_000)
+	case 3:
+		return fmt.Sprintf("+336123%05d", n%100_000)
+	case 4:
+		return fmt.Sprintf("+39347%07d", n%10_000_000)
+	case 5:
+		return fmt.Sprintf("+346123%05d", n%100_000)
+	}
+	return fmt.Sprintf("+49151%08d", n%100_000_000)
+}
+
+// TestGuardsAddLittle measures the processor time of a call's pipeline with and without its
+// guards, many short rounds of both in turn, and compares the fastest tenth of each: other
+// work on a shared core makes rounds slower and never faster. What is wished for is 5 µs, which
+// on a quiet machine is a quarter of the call; the test holds each guard to that, and all
+// together to half of the call, because machines that run tests are busy and share their caches
+// (docs/figures.md). A row has five tries for the same reason.
 func TestGuardsAddLittle(t *testing.T) {
-	with, bare := guardedGate(t, wide()), guardedGate(t, without())
-	for name, make := range map[string]func(i int) *egress.Call{
-		"a payment": func(int) *egress.Call {
-			return guardCall("payments", "/v1/payment_intents", `{"amount":1900,"receipt_email":"shopper@mail.example"}`)
-		},
-		"a text message": func(i int) *egress.Call {
-			return guardCall("texts", "/v2/Services/_/Verifications", fmt.Sprintf(`{"To":"+49151%08d"}`, i*7919%100000000))
-		},
-		"a key typed": func(int) *egress.Call {
-			return guardCall("maps", "/v1/places:autocomplete", `{"input":"Harbour Street"}`)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			const rounds, calls = 60, 250
-			most := 20 * time.Microsecond
-			if name == "a text message" {
-				most *= 3
-			}
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
-			var a, b []time.Duration
-			for round := range rounds {
-				for _, one := range []struct {
-					g   *egress.Gate
-					out *[]time.Duration
-				}{{with, &a}, {bare, &b}} {
-					start := busy()
-					for i := range calls {
-						if answer := one.g.Call(t.Context(), make(round*calls+i)); answer.Problem != nil {
-							t.Fatalf("%+v", answer.Problem)
-						}
-					}
-					*one.out = append(*one.out, (busy()-start)/calls)
+	for _, row := range costs(t) {
+		t.Run(row.name, func(t *testing.T) {
+			with, bare := guardedGate(t, row.with), guardedGate(t, row.bare)
+			for try := 1; ; try++ {
+				m := compare(t, with, bare, row.call)
+				bound := max(most, m.base/4)
+				if strings.HasPrefix(row.name, "all together") {
+					bound = max(most, m.base/2)
 				}
-			}
-			slices.Sort(a)
-			slices.Sort(b)
-			added := a[rounds/2] - b[rounds/2]
-			t.Logf("%s: %v with all guards, %v without: they add %v (medians of %d rounds of %d calls)", name, a[rounds/2], b[rounds/2], added, rounds, calls)
-			if added > most {
-				t.Errorf("the guards add %v to %s", added, name)
+				t.Logf("%-44s %5.1f µs, and %5.2f µs more; medians %5.1f and %5.2f", row.name, micro(m.base), micro(m.added), micro(m.middle), micro(m.more))
+				if row.signed || m.added <= bound {
+					return
+				}
+				if try == 5 {
+					t.Fatalf("the guards add %v to a call of %v; they may add %v", m.added, m.base, bound)
+				}
 			}
 		})
 	}
 }
 
-func guardCall(connection, path, body string) *egress.Call {
-	return &egress.Call{ID: "r", Site: "shop", Connection: connection, Method: "POST", Path: path, Origin: "https://shop.example",
-		Header: http.Header{"Authorization": {"Bearer t"}, "Content-Type": {"application/json"}}, Client: netip.MustParseAddr("192.0.2.7"),
-		ReadBody: func(int64) ([]byte, error) { return []byte(strings.Clone(body)), nil }}
+func micro(d time.Duration) float64 { return d.Seconds() * 1e6 }
+
+// measured is what calls of the bare gate take, and what they take more on the other: in the
+// fastest tenth of the rounds, and in the middle.
+type measured struct{ base, added, middle, more time.Duration }
+
+func compare(t *testing.T, with, bare *egress.Gate, call func(i int) *egress.Call) (m measured) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const rounds, calls = 110, 30
+	took := map[*egress.Gate][]time.Duration{}
+	var differences []time.Duration
+	list := make([]*egress.Call, calls)
+	for round := range rounds {
+		order := []*egress.Gate{with, bare}
+		if round%2 == 1 {
+			slices.Reverse(order)
+		}
+		one := map[*egress.Gate]time.Duration{}
+		for _, g := range order {
+			for i := range list { // not part of what is measured
+				list[i] = call(round*calls + i)
+			}
+			start := busy()
+			for _, c := range list {
+				if answer := g.Call(t.Context(), c); answer.Problem != nil {
+					t.Fatalf("%s: %+v", c.Path, answer.Problem)
+				}
+			}
+			one[g] = (busy() - start) / calls
+		}
+		if round >= 10 { // the first fill what fills once
+			took[with], took[bare] = append(took[with], one[with]), append(took[bare], one[bare])
+			differences = append(differences, one[with]-one[bare])
+		}
+	}
+	m.base = part(took[bare], 10)
+	return measured{base: m.base, added: part(took[with], 10) - m.base, middle: part(took[bare], 2), more: part(differences, 2)}
+}
+
+// part is what one of so many parts of the list lies below.
+func part(list []time.Duration, of int) time.Duration {
+	slices.Sort(list)
+	return list[len(list)/of]
+}
+
+func guardCall(i int, method, connection, path, body string) *egress.Call {
+	return &egress.Call{ID: "r", Site: "shop", Connection: connection, Method: method, Path: path, Origin: "https://shop.example",
+		Header: http.Header{"Authorization": {fmt.Sprintf("Bearer visit-%d", i%64)}, "Content-Type": {"application/json"}},
+		Client: netip.AddrFrom4([4]byte{10, 0, byte(i * 31), 7}),
+		ReadBody: func(int64) ([]byte, error) {
+			return []byte(strings.Clone(body)), nil
+		}}
+}
+
+// signed are permits for the amount of a payment, each with an id of its own.
+func signed(tb testing.TB, n int) []string {
+	tb.Helper()
+	out := make([]string, n)
+	for i := range out {
+		claims, err := json.Marshal(map[string]any{"jti": fmt.Sprint("p-", i), "site": "shop", "connection": "payments", "mode": "live", "operation": "create-payment-intent",
+			"origin": "https://shop.example", "session": "any", "sealed": map[string]any{"amount": 500 + i%9000}, "uses": 1,
+			"nbf": time.Now().Add(-time.Minute).Unix(), "exp": time.Now().Add(10 * time.Minute).Unix()})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		out[i] = permitKey(claims)
+	}
+	return out
 }

@@ -56,8 +56,9 @@ type Ledger struct {
 
 // account is one budget as this node holds it.
 type account struct {
-	start time.Time
-	block [2]int64 // by class: what may be spent without asking
+	start time.Time // of the period
+	end   time.Time // of the period; zero: not known yet
+	block [2]int64  // by class: what may be spent without asking
 	dry   [2]dry
 	calls int64 // spent and not yet told to the store
 	idle  int   // ticks without a spend
@@ -173,22 +174,29 @@ func (l *Ledger) of(a Account, now time.Time) *account {
 		acc = &account{}
 		l.accounts[a] = acc
 	}
+	if now.Before(acc.end) { // also where the clock was set back: the later period holds
+		return acc
+	}
 	if start := a.Period.Start(now); start.After(acc.start) {
 		*acc = account{start: start}
 	}
+	acc.end = a.Period.End(acc.start)
 	return acc
 }
 
 // spend takes the charges from the blocks, or says which of them lacks. l.mu is held.
 func (l *Ledger) spend(charges []Charge, c int, now time.Time) (Spent, int) {
+	var room [4]*account
+	of := room[:0]
 	for i := range charges {
-		if l.of(charges[i].Limit.Account, now).block[c] < charges[i].Cost {
+		acc := l.of(charges[i].Limit.Account, now)
+		if acc.block[c] < charges[i].Cost {
 			return Spent{}, i
 		}
+		of = append(of, acc)
 	}
 	s := Spent{charges: charges, starts: make([]time.Time, len(charges)), class: c}
-	for i := range charges {
-		acc := l.accounts[charges[i].Limit.Account]
+	for i, acc := range of {
 		acc.block[c] -= charges[i].Cost
 		acc.calls++
 		acc.idle = 0

@@ -28,6 +28,7 @@ type guarded struct {
 
 type messageFacts struct {
 	to      contract.Path
+	many    bool // to has a place for each of several
 	country contract.Path
 	// free: a browser chooses who gets it. What the file fixes or a permit seals is not asked
 	// where it goes.
@@ -64,12 +65,12 @@ func (c *connection) guardOf(id string) (*guarded, error) {
 	}
 	if f := facts.MessagesOf(id); f != nil {
 		g.message, some = &messageFacts{to: path(f.To), country: path(f.Country)}, true
+		g.message.many = slices.ContainsFunc(g.message.to.Steps(), func(s contract.Step) bool { return s.Name == "" && s.Index == contract.Every })
 		if r := c.Browser[id]; r != nil {
 			g.message.free = slices.ContainsFunc(r.Free, g.message.to.Overlaps)
 		}
 		if f.Code != nil {
-			g.message.id = stepsOf(path(f.Code.ID))
-			g.message.coded = c.Browser[f.Code.Check] != nil || c.BackendAll || slices.Contains(c.Backend, f.Code.Check)
+			g.message.coded, g.message.id = c.codeOf(f.Code, path)
 		}
 	}
 	if f := facts.CodesCheckedBy(id); f != nil {
@@ -96,6 +97,18 @@ func (c *connection) guardOf(id string) (*guarded, error) {
 		return nil, bad
 	}
 	return g, bad
+}
+
+// codeOf says whether somebody may check a message's code through this connection, and where
+// in the answer its id stands, if a check may name it by that.
+func (c *connection) codeOf(f *provider.CodeFacts, path func(string) contract.Path) (coded bool, id []tape.Step) {
+	backend, rule := c.BackendAll || slices.Contains(c.Backend, f.Check), c.Browser[f.Check]
+	named := path(f.CheckID).Root()
+	sealed := func(p contract.Path) bool { return p.Root() == named }
+	if backend || rule != nil && f.CheckID != "" && (rule.Leaves(named) || slices.ContainsFunc(rule.Sealed, sealed)) {
+		id = stepsOf(path(f.ID))
+	}
+	return backend || rule != nil, id
 }
 
 // compileGuards fills c.guards for all operations that somebody may call.
@@ -279,11 +292,18 @@ func (x *exchange) readDestinations() {
 		v, _ := x.args.Get(m.country)
 		country, _ = v.(string)
 	}
-	for _, at := range elements(m.to, x.args) {
-		v, ok := x.args.Get(at)
-		if text, isText := v.(string); ok && isText {
+	add := func(at contract.Path) {
+		v, _ := x.args.Get(at)
+		if text, isText := v.(string); isText {
 			x.to = append(x.to, x.destination(text, country))
 		}
+	}
+	if !m.many {
+		add(m.to)
+		return
+	}
+	for _, at := range elements(m.to, x.args) {
+		add(at)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sync"
 
 	"sallyport/internal/contract"
 	"sallyport/internal/guard"
@@ -59,16 +60,29 @@ func stepsOf(p contract.Path) []tape.Step {
 type answerText struct {
 	status int
 	body   []byte
-	read   bool
-	tape   tape.Tape
+	tape   *tape.Tape // nil: not read yet
+}
+
+// readings are tapes for answers; one of an answer of unusual size is not kept.
+var readings = sync.Pool{New: func() any { return new(tape.Tape) }}
+
+const keptReading = 64 << 10
+
+// forget gives the tape back; what text gave out does not lie on it.
+func (a *answerText) forget() {
+	if a.tape != nil {
+		a.tape.Reset(keptReading)
+		readings.Put(a.tape)
+		a.tape = nil
+	}
 }
 
 func (a *answerText) text(at []tape.Step) (string, bool) {
 	if len(at) == 0 {
 		return "", false
 	}
-	if !a.read {
-		a.read = true
+	if a.tape == nil {
+		a.tape = readings.Get().(*tape.Tape)
 		_ = a.tape.Parse(a.body, tape.Limits{}) // not JSON: it is empty, and tells nothing
 	}
 	i, ok := a.tape.At(at...)
@@ -115,6 +129,7 @@ func (g *Gate) learnGuards(ctx context.Context, x *exchange) {
 	}
 	subject, now := x.guardSubject(), g.now()
 	answer := answerText{status: x.response.Status, body: x.response.Body}
+	defer answer.forget()
 	if x.guard.card != nil {
 		g.learnCard(ctx, x, &subject, &answer)
 	}

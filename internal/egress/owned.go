@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"sallyport/internal/contract"
 	"sallyport/internal/problem"
@@ -18,7 +17,7 @@ import (
 // others. Methods are safe for concurrent use.
 type Owned interface {
 	// Remember keeps that a visit received objects; nil means durable. What is there
-	// already stays as it is.
+	// already stays as it is. It ends by itself, whatever ctx does.
 	Remember(ctx context.Context, by Visitor, objects []contract.Identity) error
 	// Owns reports whether the visit received the object. An error means that it is not
 	// known: the object may not be named.
@@ -201,9 +200,7 @@ func rememberOwned(ctx context.Context, g *Gate, x *exchange) Decision {
 		}
 	}
 	if len(objects) > 0 {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		err = errors.Join(err, g.deps.Owned.Remember(ctx, x.visitor(), objects))
+		err = errors.Join(err, g.deps.Owned.Remember(context.WithoutCancel(ctx), x.visitor(), objects))
 	}
 	x.innerErr = errors.Join(x.innerErr, err)
 	return allow("remembered")

@@ -21,6 +21,8 @@ const (
 	// of nodes differ a little.
 	OwnedFor = session.MaxVisit + time.Minute
 
+	rememberWithin = 5 * time.Second
+
 	ownedCached = 1 << 16 // in each of two halves; about 4 MiB each when full
 )
 
@@ -86,6 +88,8 @@ func (m *OwnedMemory) Remember(ctx context.Context, by Visitor, objects []contra
 	if row.Visit, err = m.sum(by.Site, "visit", by.Visit); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, rememberWithin)
+	defer cancel()
 	if err := m.store.RememberOwned(ctx, row, OwnedPerVisit); err != nil {
 		return fmt.Errorf("remember what a visit received: %w", err)
 	}
@@ -122,10 +126,15 @@ func (m *OwnedMemory) object(by Visitor, o contract.Identity) (OwnedHash, error)
 
 // sum hashes parts so that no two lists of parts are one message.
 func (m *OwnedMemory) sum(site string, parts ...string) (OwnedHash, error) {
-	var message []byte
-	for _, p := range append([]string{"owned", site}, parts...) {
+	message := make([]byte, 0, 256)
+	add := func(p string) {
 		message = binary.AppendUvarint(message, uint64(len(p)))
 		message = append(message, p...)
+	}
+	add("owned")
+	add(site)
+	for _, p := range parts {
+		add(p)
 	}
 	sum, err := m.hash(site, message)
 	if err != nil {

@@ -70,17 +70,15 @@ func (b *Book) answers(now time.Time, r *Messages, s *Subject, d Destination, co
 	return pass()
 }
 
-// wait counts codes as sent, and says for which countries.
-func (b *Book) wait(now time.Time, site string, to []Destination) []string {
+// wait counts codes as sent.
+func (b *Book) wait(now time.Time, site string, to []Destination) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var out []string
 	for _, d := range to {
-		country := d.Number.Country
-		if country == "" {
+		if d.Number.Country == "" {
 			continue
 		}
-		key := [2]string{site, country}
+		key := [2]string{site, d.Number.Country}
 		a := b.countries[key]
 		if a == nil {
 			a = &answered{turned: now.UnixNano() / int64(patience)}
@@ -88,9 +86,7 @@ func (b *Book) wait(now time.Time, site string, to []Destination) []string {
 		}
 		a.turn(now)
 		a.waiting[0]++
-		out = append(out, country)
 	}
-	return out
 }
 
 // codeLives is how long a code can be entered.

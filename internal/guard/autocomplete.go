@@ -59,7 +59,7 @@ func (b *Book) Search(ctx context.Context, now time.Time, r *Autocomplete, s *Su
 	}
 	v, err = pass(), nil
 	if r.Mode != Off {
-		v, err = b.takeAll(ctx, now, b.checks(nil, "autocomplete/searches", r.Searches, s), func(int) Reason { return Searches })
+		v, err = b.takeAll(ctx, now, b.checks("autocomplete/searches", r.Searches, s, b.subject(s)), func(int) Reason { return Searches })
 	}
 	if err != nil || !v.Allowed && r.Mode == Enforce {
 		return "", v, err

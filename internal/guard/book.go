@@ -32,9 +32,9 @@ const Entries = 1 << 17
 type Book struct {
 	counts   Counts
 	seed     maphash.Seed
-	networks *table[tally]     // outcomes of cards by network
-	recent   *table[neighbour] // numbers that got a message within the hour
-	sent     *table[string]    // codes that wait, by number and by id → country
+	networks *table[tally]  // outcomes of cards by network
+	recent   *table[eight]  // numbers that got a message within the hour
+	sent     *table[string] // codes that wait, by number and by id → country
 	searches *table[search]
 	random   func([]byte)
 
@@ -49,7 +49,7 @@ func New(counts Counts) *Book {
 	if counts == nil {
 		counts = ratelimit.New(Entries)
 	}
-	return &Book{counts: counts, seed: maphash.MakeSeed(), networks: newTable[tally](1 << 12), recent: newTable[neighbour](1 << 13),
+	return &Book{counts: counts, seed: maphash.MakeSeed(), networks: newTable[tally](1 << 12), recent: newTable[eight](1 << 13),
 		sent: newTable[string](1 << 14), searches: newTable[search](1 << 13),
 		random: func(b []byte) { _, _ = rand.Read(b) }, // never fails, says its documentation
 		sites:  map[string]*siteState{}, countries: map[[2]string]*answered{}}
@@ -59,7 +59,7 @@ func New(counts Counts) *Book {
 type Taken struct {
 	checks  []ratelimit.Check
 	site    string
-	waiting []string // countries of codes that were to be sent
+	waiting []Destination // that codes were to be sent to
 }
 
 // GiveBack undoes what a call took that was never sent: somebody whose provider was down
@@ -78,8 +78,8 @@ func (b *Book) Unsent(now time.Time, t Taken) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, country := range t.waiting {
-		if a := b.countries[[2]string{t.site, country}]; a != nil {
+	for _, d := range t.waiting {
+		if a := b.countries[[2]string{t.site, d.Number.Country}]; a != nil {
 			a.turn(now)
 			a.take()
 		}
@@ -89,17 +89,27 @@ func (b *Book) Unsent(now time.Time, t Taken) {
 // check is a rule asked for something of a guard: an address, a number, a block. What stands
 // in of is only ever hashed, under the key of the counts.
 func (b *Book) check(what string, r ratelimit.Rule, s *Subject, of string) ratelimit.Check {
-	subject := ratelimit.Subject{Site: s.Site, Connection: "guard", Operation: what, Session: of, Client: s.Client}
+	return b.checkOf(b.subject(s), what, r, of)
+}
+
+// subject is who is counted; checkOf writes the rest of it. A call makes one for all its checks.
+func (b *Book) subject(s *Subject) *ratelimit.Subject {
+	return &ratelimit.Subject{Site: s.Site, Connection: "guard", Client: s.Client}
+}
+
+func (b *Book) checkOf(who *ratelimit.Subject, what string, r ratelimit.Rule, of string) ratelimit.Check {
+	who.Operation, who.Session = what, of
 	if r.Per == "" {
 		r.Per = ratelimit.PerSession
 	}
-	return b.counts.Check(ratelimit.AtOperation, r, &subject)
+	return b.counts.Check(ratelimit.AtOperation, r, who)
 }
 
-// checks adds rules by session and by network.
-func (b *Book) checks(to []ratelimit.Check, what string, rules []ratelimit.Rule, s *Subject) []ratelimit.Check {
+// checks are rules by session and by network.
+func (b *Book) checks(what string, rules []ratelimit.Rule, s *Subject, who *ratelimit.Subject) []ratelimit.Check {
+	to := make([]ratelimit.Check, 0, len(rules))
 	for _, r := range rules {
-		to = append(to, b.check(what, r, s, s.Visit))
+		to = append(to, b.checkOf(who, what, r, s.Visit))
 	}
 	return to
 }

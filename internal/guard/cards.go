@@ -16,11 +16,12 @@ func (b *Book) Attempt(ctx context.Context, now time.Time, r *Cards, s *Subject)
 	if s.Backend || r.Mode == Off {
 		return pass(), Taken{}, nil
 	}
-	v, err := b.declined(ctx, now, r, s)
+	who := b.subject(s)
+	v, err := b.declined(ctx, now, r, s, who)
 	if err != nil || !v.Allowed {
 		return v, Taken{}, err
 	}
-	checks := b.checks(nil, "cards/attempts", r.Attempts, s)
+	checks := b.checks("cards/attempts", r.Attempts, s, who)
 	v, err = b.takeAll(ctx, now, checks, func(i int) Reason {
 		if r.Attempts[i].Per == ratelimit.PerPrefix {
 			return AttemptsNetwork
@@ -34,12 +35,12 @@ func (b *Book) Attempt(ctx context.Context, now time.Time, r *Cards, s *Subject)
 }
 
 // declined refuses who has had too many declines already.
-func (b *Book) declined(ctx context.Context, now time.Time, r *Cards, s *Subject) (Verdict, error) {
+func (b *Book) declined(ctx context.Context, now time.Time, r *Cards, s *Subject, who *ratelimit.Subject) (Verdict, error) {
 	b.mu.Lock()
 	high := b.site(s.Site).level(now, r) == High
 	b.mu.Unlock()
 	for _, rule := range r.Declines {
-		v, err := b.spent(ctx, now, r, s, rule, "cards/declines")
+		v, err := b.spent(ctx, now, r, s, b.checkOf(who, "cards/declines", rule, s.Visit))
 		if err != nil || !v.Allowed {
 			b.stillAttacked(now, s.Site, high)
 			return v, err
@@ -47,7 +48,7 @@ func (b *Book) declined(ctx context.Context, now time.Time, r *Cards, s *Subject
 		if !high {
 			continue
 		}
-		if v, err = b.spent(ctx, now, r, s, strict(rule), "cards/strict"); err != nil || !v.Allowed {
+		if v, err = b.spent(ctx, now, r, s, b.checkOf(who, "cards/strict", strict(rule), s.Visit)); err != nil || !v.Allowed {
 			b.stillAttacked(now, s.Site, true)
 			v.Reason = UnderAttack
 			return v, err
@@ -58,8 +59,9 @@ func (b *Book) declined(ctx context.Context, now time.Time, r *Cards, s *Subject
 
 // spent asks whether a session or a network has no declines left. A network with many
 // customers has many declines: it is refused only where most of what is known of it is bad.
-func (b *Book) spent(ctx context.Context, now time.Time, r *Cards, s *Subject, rule ratelimit.Rule, what string) (Verdict, error) {
-	d, err := b.counts.Peek(ctx, now, b.check(what, rule, s, s.Visit))
+func (b *Book) spent(ctx context.Context, now time.Time, r *Cards, s *Subject, c ratelimit.Check) (Verdict, error) {
+	rule := c.Rule
+	d, err := b.counts.Peek(ctx, now, c)
 	if err != nil || d.Allowed {
 		return Verdict{Allowed: err == nil}, err
 	}

@@ -52,63 +52,74 @@ func (b *Book) Send(ctx context.Context, now time.Time, r *Messages, s *Subject,
 		return pass(), Taken{}, nil
 	}
 	if s.Backend {
-		var checks []ratelimit.Check
+		checks, of := make([]ratelimit.Check, 0, len(to)), b.subject(s)
 		for _, d := range to {
-			checks = append(checks, b.check("messages/backend", r.BackendPerNumber, s, d.key()))
+			checks = append(checks, b.checkOf(of, "messages/backend", r.BackendPerNumber, d.key()))
 		}
 		v, err := b.takeAll(ctx, now, checks, func(int) Reason { return NumberFull })
 		return v, Taken{checks: checks}, err
 	}
+	var freshBuf [8]bool
+	fresh := freshBuf[:0]
 	for _, d := range to {
 		if v := b.answers(now, r, s, d, coded); !v.Allowed {
 			return v, Taken{}, nil
 		}
-		if v := b.inOrder(now, r, s, d); !v.Allowed {
+		v, isNew := b.inOrder(now, r, s, d)
+		if !v.Allowed {
 			return v, Taken{}, nil
 		}
+		fresh = append(fresh, isNew)
 	}
-	checks, words := b.sendChecks(now, r, s, to, coded)
-	v, err := b.takeAll(ctx, now, checks, func(i int) Reason { return words[i] })
+	var words [8]Reason
+	checks := asked{words: words[:0]}
+	b.sendChecks(&checks, r, s, to, fresh, coded)
+	v, err := b.takeAll(ctx, now, checks.list, func(i int) Reason { return checks.words[i] })
 	if err != nil || !v.Allowed {
 		return v, Taken{}, err
 	}
-	b.counted(now, s.Site, to)
-	taken := Taken{checks: checks, site: s.Site}
+	b.counted(now, s.Site, to, fresh)
+	taken := Taken{checks: checks.list}
 	if coded {
-		taken.waiting = b.wait(now, s.Site, to)
+		b.wait(now, s.Site, to)
+		taken.site, taken.waiting = s.Site, to
 	}
 	return v, taken, nil
 }
 
-func (b *Book) sendChecks(now time.Time, r *Messages, s *Subject, to []Destination, coded bool) (checks []ratelimit.Check, words []Reason) {
-	add := func(w Reason, c ratelimit.Check) { checks, words = append(checks, c), append(words, w) }
-	for _, d := range to {
+// asked are the counts of one call, and what is said where one of them refuses.
+type asked struct {
+	list  []ratelimit.Check
+	words []Reason
+}
+
+// sendChecks adds the counts of messages to all of to. fresh says of which the block has yet
+// to count them.
+func (b *Book) sendChecks(out *asked, r *Messages, s *Subject, to []Destination, fresh []bool, coded bool) {
+	out.list = make([]ratelimit.Check, 0, len(to)*(len(r.Sends)+3))
+	of := b.subject(s)
+	add := func(w Reason, what string, rule ratelimit.Rule, who string) {
+		out.list, out.words = append(out.list, b.checkOf(of, what, rule, who)), append(out.words, w)
+	}
+	for i, d := range to {
 		for _, rule := range r.Sends {
 			word := Sends
 			if rule.Per == ratelimit.PerPrefix {
 				word = SendsNetwork
 			}
-			add(word, b.check("messages/sends", rule, s, s.Visit))
+			add(word, "messages/sends", rule, s.Visit)
 		}
-		add(NumberFull, b.check("messages/number", r.PerNumber, s, d.key()))
+		add(NumberFull, "messages/number", r.PerNumber, d.key())
 		if d.Number.Digits == "" {
 			continue
 		}
-		if b.isNew(now, s.Site, d.Number.Digits) {
-			add(RangeFull, b.check("messages/range", r.PerRange, s, d.Number.Block(blockDigits)))
+		if fresh[i] {
+			add(RangeFull, "messages/range", r.PerRange, d.Number.Block(blockDigits))
 		}
 		if !coded {
-			add(CountryFull, b.check("messages/country", r.PerCountry, s, d.Number.Country))
+			add(CountryFull, "messages/country", r.PerCountry, d.Number.Country)
 		}
 	}
-	return checks, words
-}
-
-// neighbour is a number that a message was asked for, with the length of the run that it
-// stands in. counted: its block has counted it.
-type neighbour struct {
-	run     int
-	counted bool
 }
 
 // remembered is how long a number counts as a neighbour.
@@ -118,54 +129,41 @@ const remembered = time.Hour
 const reach = 3
 
 // inOrder refuses numbers that follow each other: people who sign up do not stand in a row.
-// Two or three may: partners and families buy their cards together.
-func (b *Book) inOrder(now time.Time, r *Messages, s *Subject, d Destination) Verdict {
+// Two or three may: partners and families buy their cards together. isNew: the number's block
+// has yet to count it; another message to the same number does not make its block fuller.
+func (b *Book) inOrder(now time.Time, r *Messages, s *Subject, d Destination) (v Verdict, isNew bool) {
 	n, err := strconv.ParseUint(d.Number.Digits, 10, 64)
-	if err != nil || r.Run < 2 {
-		return pass()
+	if err != nil {
+		return pass(), true
 	}
 	b.recent.mu.Lock()
 	defer b.recent.mu.Unlock()
-	key := b.hash("recent", s.Site, d.Number.Digits)
-	own, known := b.recent.find(key, now, remembered)
+	at := b.near(s.Site, now)
+	run, counted, known := at.find(n)
+	if r.Run < 2 {
+		return pass(), !counted
+	}
 	if !known {
-		own.run = 1
-		for _, side := range []uint64{^uint64(0), 1} { // minus one, plus one
-			for step := uint64(1); step <= reach; step++ {
-				if at, ok := b.recent.find(b.hash("recent", s.Site, strconv.FormatUint(n+side*step, 10)), now, remembered); ok {
-					own.run += at.run
-					break
-				}
-			}
-		}
+		run = 1 + at.besides(n, -1) + at.besides(n, 1)
 	}
-	b.recent.put(key, now, own)
-	if own.run >= r.Run {
-		return refuse(NumbersInOrder, remembered)
+	at.put(n, run, counted)
+	if run >= r.Run {
+		return refuse(NumbersInOrder, remembered), false
 	}
-	return pass()
+	return pass(), !counted
 }
 
-// isNew reports whether the number's block has yet to count it: another message to the same
-// number does not make its block fuller.
-func (b *Book) isNew(now time.Time, site, digits string) bool {
+// counted remembers that the blocks of the fresh ones of these numbers have counted them.
+func (b *Book) counted(now time.Time, site string, to []Destination, fresh []bool) {
 	b.recent.mu.Lock()
 	defer b.recent.mu.Unlock()
-	n, ok := b.recent.find(b.hash("recent", site, digits), now, remembered)
-	return !ok || !n.counted
-}
-
-// counted remembers that the blocks of these numbers have counted them.
-func (b *Book) counted(now time.Time, site string, to []Destination) {
-	b.recent.mu.Lock()
-	defer b.recent.mu.Unlock()
-	for _, d := range to {
-		if d.Number.Digits == "" {
+	at := b.near(site, now)
+	for i, d := range to {
+		n, err := strconv.ParseUint(d.Number.Digits, 10, 64)
+		if err != nil || !fresh[i] {
 			continue
 		}
-		key := b.hash("recent", site, d.Number.Digits)
-		n, _ := b.recent.find(key, now, remembered)
-		n.counted, n.run = true, max(n.run, 1)
-		b.recent.put(key, now, n)
+		run, _, _ := at.find(n)
+		at.put(n, max(run, 1), true)
 	}
 }

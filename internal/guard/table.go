@@ -24,30 +24,43 @@ func (t *table[V]) set(key uint64) *[4]slot[V] { return &t.sets[key%uint64(len(t
 
 // find gives what was put for key within age; t.mu is held.
 func (t *table[V]) find(key uint64, now time.Time, age time.Duration) (v V, ok bool) {
-	set := t.set(key)
-	for i := range set {
-		if s := &set[i]; s.key == key && s.at != 0 && now.UnixNano()-s.at < int64(age) {
-			return s.v, true
-		}
+	if at := t.see(key, now, age); at != nil {
+		return *at, true
 	}
 	return v, false
 }
 
+// see is find without a copy, or nil: it may be looked at while t.mu is held.
+func (t *table[V]) see(key uint64, now time.Time, age time.Duration) *V {
+	set := t.set(key)
+	for i := range set {
+		if s := &set[i]; s.key == key && s.at != 0 && now.UnixNano()-s.at < int64(age) {
+			return &s.v
+		}
+	}
+	return nil
+}
+
 // put keeps v for key; t.mu is held.
-func (t *table[V]) put(key uint64, now time.Time, v V) {
+func (t *table[V]) put(key uint64, now time.Time, v V) { *t.make(key, now) = v }
+
+// make is the place of key, to be written while t.mu is held: what was put there before, or
+// the zero V.
+func (t *table[V]) make(key uint64, now time.Time) *V {
 	set := t.set(key)
 	into := &set[0]
 	for i := range set {
 		s := &set[i]
 		if s.key == key && s.at != 0 {
-			into = s
-			break
+			s.at = now.UnixNano()
+			return &s.v
 		}
 		if s.at < into.at {
 			into = s
 		}
 	}
-	*into = slot[V]{key: key, at: now.UnixNano(), v: v}
+	*into = slot[V]{key: key, at: now.UnixNano()}
+	return &into.v
 }
 
 // drop forgets key; t.mu is held.

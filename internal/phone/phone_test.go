@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"strconv"
 	"testing"
 
@@ -94,6 +95,57 @@ func BenchmarkParse(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		if _, err := Parse(numbers[i%len(numbers)], ""); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestTablesAreThePatterns: the table of every pattern of every plan says what the standard
+// library's machine says of it, also where only a beginning has to fit.
+func TestTablesAreThePatterns(t *testing.T) {
+	all, err := phonenumbers.MetadataCollection()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rnd, tables, general := rand.New(rand.NewPCG(3, 4)), 0, 0
+	for _, m := range all.GetMetadata() {
+		for _, d := range []*phonenumbers.PhoneNumberDesc{m.GetGeneralDesc(), m.GetFixedLine(), m.GetMobile(), m.GetTollFree(), m.GetPremiumRate(), m.GetVoip(), m.GetUan()} {
+			pattern := d.GetNationalNumberPattern()
+			whole, begins := digitsOf(pattern, true), digitsOf(pattern, false)
+			if whole.other != nil {
+				general++
+				continue
+			}
+			tables++
+			reWhole, reBegins := regexp.MustCompile("^(?:"+pattern+")$"), regexp.MustCompile("^(?:"+pattern+")")
+			for range 6 {
+				text := d.GetExampleNumber() + strconv.Itoa(rnd.IntN(10))
+				b := []byte(text[:len(text)-rnd.IntN(3)%len(text)])
+				if rnd.IntN(3) > 0 && len(b) > 0 {
+					b[rnd.IntN(len(b))] = '0' + byte(rnd.IntN(10))
+				}
+				if got, want := whole.whole(string(b)), reWhole.Match(b); got != want {
+					t.Fatalf("%s: %q fits %s: %v, want %v", m.GetId(), b, pattern, got, want)
+				}
+				if got, want := begins.begins(string(b)), reBegins.Match(b); got != want {
+					t.Fatalf("%s: %q begins as %s: %v, want %v", m.GetId(), b, pattern, got, want)
+				}
+			}
+		}
+	}
+	if tables < 1000 || general > tables/10 {
+		t.Errorf("%d tables, %d patterns left to the general machine", tables, general)
+	}
+	if d := digitsOf(`12$|3`, true); d.other == nil || !d.whole("12") || d.whole("123") || !d.whole("3") {
+		t.Error("a pattern that is no table is lost")
+	}
+}
+
+// BenchmarkFirst is the first number of a calling code: its plans are compiled.
+func BenchmarkFirst(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if new(book).of(1).list == nil {
+			b.Fatal("no plan")
 		}
 	}
 }
