@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"sallyport/internal/egress"
+	"sallyport/internal/site"
 )
 
 // alertLine writes the line of an alert: level Warn, so that whoever collects the log can
@@ -18,4 +19,10 @@ func alertLine(log *slog.Logger) func(context.Context, egress.Alert, int) {
 		log.WarnContext(ctx, "alert", "check", a.Source, "reason", a.Reason, "site", a.Site, "connection", a.Connection,
 			"operation", a.Operation, "decision", decision, "count", before)
 	}
+}
+
+// tellSecond says that a provider refuses the value of a credential that is sent, and that calls
+// go on with the other one of its rotation.
+func (g *Gate) tellSecond(ctx context.Context, c *site.Connection) {
+	g.bell.Alert(ctx, egress.Alert{Source: "credential", Reason: "second-value", Site: c.Site, Connection: c.Name})
 }

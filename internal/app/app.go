@@ -220,6 +220,7 @@ const issuerName = "sallyport"
 func (g *Gate) openWays(_ context.Context, _ *config.File) error {
 	g.mocks = &mocks{now: g.options.Now, made: map[string]*mockEntry{}}
 	g.way = newWayOut(g.secrets, g.ownAddresses, g.crew())
+	g.way.told = g.tellSecond
 	g.onClose(g.way.Close)
 	return nil
 }
@@ -328,7 +329,7 @@ func (g *Gate) warnOfSecrets(file *config.File) {
 				if !ok {
 					continue
 				}
-				if _, err := g.way.reader(f, c.Mode, ref)(ctx); err != nil {
+				if _, err := g.way.reader(f, c.Mode, ref, g.secrets.Read)(ctx); err != nil {
 					g.log.Warn("a credential cannot be used; calls of this connection are refused", "site", s.Name, "connection", c.Name, "name", f.Name, "error", err)
 				}
 			}
@@ -357,6 +358,7 @@ func (g *Gate) housekeeping(ctx context.Context) error {
 		case <-tick.C:
 		}
 		g.renewAuthority()
+		g.endRotations(ctx)
 		_, err1 := g.store.PurgeRepeats(ctx, g.options.Steady())
 		_, err2 := g.store.PurgeRevocations(ctx, g.options.Now())
 		_, err3 := g.store.PurgeOwned(ctx, g.options.Steady(), egress.OwnedPerSite)

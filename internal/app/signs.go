@@ -14,7 +14,7 @@ import (
 // signsOf are the provider's signs that concern an operation.
 func signsOf(p *provider.Pack, op *contract.Operation) []provider.Sign {
 	var out []provider.Sign
-	for _, s := range p.Throttle {
+	for _, s := range slices.Concat(p.Throttle, p.Refused) {
 		if len(s.Ops) == 0 || slices.Contains(s.Ops, op.ID) {
 			out = append(out, s)
 		}
@@ -51,6 +51,8 @@ func judge(signs []provider.Sign, status int, header http.Header, body []byte) o
 			return outbound.Retry
 		case "never":
 			return outbound.Stop
+		case "refused":
+			return outbound.Refused
 		}
 	}
 	return outbound.Plain

@@ -26,7 +26,8 @@ import (
 // one site's failures and load never hold back another's calls, and one set of limits for
 // each credential, because providers count by account. It is safe for concurrent use.
 type wayOut struct {
-	secrets secret.Source
+	secrets secret.Sources
+	told    func(ctx context.Context, c *site.Connection) // calls go on with the second value of a credential; nil: nobody is told
 	dialer  *outbound.Dialer
 	crew    func() outbound.Crew // nil: no other node counts with this one
 
@@ -41,7 +42,7 @@ type wayOut struct {
 const callTime = 15 * time.Second
 
 // crew says which of several nodes this one is; nil: it is alone.
-func newWayOut(secrets secret.Source, own func() []netip.AddrPort, crew func() outbound.Crew) *wayOut {
+func newWayOut(secrets secret.Sources, own func() []netip.AddrPort, crew func() outbound.Crew) *wayOut {
 	return &wayOut{secrets: secrets, crew: crew, hosts: map[string]*outbound.Host{}, limits: map[string][]limit{}, room: outbound.NewRoom(0),
 		dialer: outbound.NewDialer(outbound.DialerConfig{Policy: outbound.PolicyProvider, Own: own})}
 }
@@ -116,23 +117,33 @@ func (w *wayOut) credential(c *site.Connection, p *provider.Pack, auth provider.
 	fields := map[string]outbound.Field{}
 	for _, f := range p.Credentials {
 		if ref, ok := c.Credentials[f.Name]; ok {
-			fields[f.Name] = outbound.Field{Identifier: !f.Secret, Read: w.reader(f, c.Mode, ref)}
+			fields[f.Name] = outbound.Field{Identifier: !f.Secret, Read: w.reader(f, c.Mode, ref, w.secrets.Read), Second: w.second(f, c.Mode, ref)}
 		} else if v, ok := c.Account[f.Name]; ok {
 			value := secret.NewValue([]byte(v))
 			fields[f.Name] = outbound.Field{Identifier: !f.Secret,
 				Read: func(context.Context) (secret.Value, error) { return value, nil }}
 		}
 	}
-	return outbound.NewTemplate(placement(auth), fields)
+	t, err := outbound.NewTemplate(placement(auth), fields)
+	if err == nil && w.told != nil {
+		t.OnSecond(func(ctx context.Context) { w.told(ctx, c) })
+	}
+	return t, err
+}
+
+// second reads the other value of a secret that is being rotated; none is no error.
+func (w *wayOut) second(f provider.CredentialField, mode provider.Mode, ref secret.Ref) func(context.Context) (secret.Value, error) {
+	return w.reader(f, mode, ref, w.secrets.Second)
 }
 
 // reader reads a secret and refuses one whose form says that it is of another mode or
 // kind: a live key never goes out of a sandbox connection. A value that was good is not
 // looked at again.
-func (w *wayOut) reader(f provider.CredentialField, mode provider.Mode, ref secret.Ref) func(context.Context) (secret.Value, error) {
+func (w *wayOut) reader(f provider.CredentialField, mode provider.Mode, ref secret.Ref,
+	read func(context.Context, secret.Ref) (secret.Value, error)) func(context.Context) (secret.Value, error) {
 	var good atomic.Pointer[secret.Value]
 	return func(ctx context.Context) (secret.Value, error) {
-		v, err := w.secrets.Read(ctx, ref)
+		v, err := read(ctx, ref)
 		if err != nil {
 			return secret.Value{}, err
 		}
@@ -179,7 +190,7 @@ func (d *direct) Send(ctx context.Context, r *egress.Request) (*egress.Response,
 		return nil, err
 	}
 	return &egress.Response{Status: result.Status, Header: result.Header, Body: result.Body, Attempts: result.Attempts, Outcome: result.Outcome,
-		Throttled: result.Verdict == outbound.Throttled, RetryAfter: result.RetryAfter}, nil
+		Throttled: result.Verdict == outbound.Throttled, Refused: result.Verdict == outbound.Refused, RetryAfter: result.RetryAfter}, nil
 }
 
 func (d *direct) safety(r *egress.Request) outbound.Safety {

@@ -43,8 +43,17 @@ const (
 	KindSecretSet     Kind = "secret-set"
 	KindSecretRotated Kind = "secret-rotated"
 	KindSecretRemoved Kind = "secret-removed"
-	KindAdminLogin    Kind = "admin-login"
-	KindAdminRefused  Kind = "admin-refused"
+	// The steps of a rotation: a new value is stored, (rotated: it is sent,) the old one is out.
+	KindSecretStaged   Kind = "secret-staged"
+	KindSecretFinished Kind = "secret-finished"
+	// KindSecretLeaked: replaced without an overlap, because somebody else has it.
+	KindSecretLeaked Kind = "secret-leaked"
+	// KindKeyRotated: a site key got a successor, and counts until its time.
+	KindKeyRotated Kind = "key-rotated"
+	// KindProbed: a provider was asked whether a credential is good; Name says what it answered.
+	KindProbed       Kind = "probed"
+	KindAdminLogin   Kind = "admin-login"
+	KindAdminRefused Kind = "admin-refused"
 	// KindReceiptClaimed: a site's backend used a receipt up.
 	KindReceiptClaimed Kind = "receipt-claimed"
 	// KindAuthorityIssued: the certificate of the SDK port's authority was issued; Name is its fingerprint.
@@ -61,6 +70,7 @@ func Kinds() []Kind {
 	return []Kind{KindIntent, KindOutcome, KindRefused, KindStarted, KindStopped, KindConfigLoaded,
 		KindConfigRefused, KindFrozen, KindThawed, KindKeyCreated, KindKeyRevoked, KindSecretSet,
 		KindSecretRotated, KindSecretRemoved, KindAdminLogin, KindAdminRefused, KindAlert, KindReceiptClaimed, KindAuthorityIssued,
+		KindSecretStaged, KindSecretFinished, KindSecretLeaked, KindKeyRotated, KindProbed,
 		KindWALTorn, KindWALDamaged, KindWALRetired}
 }
 

@@ -23,7 +23,7 @@ import (
 
 func (p *Program) secrets() *cobra.Command {
 	return group("secrets", "Keep secrets in the encrypted keystore", "  sallyport secrets init\n  sallyport secrets set shop/stripe",
-		p.secretsInit(), p.secretsSet("set", "Store a secret"), p.secretsSet("rotate", "Store a new value and keep the old one as previous"), p.secretsList(), p.secretsRemove())
+		p.secretsInit(), p.secretsSet(), p.secretsRotate(), p.secretsList(), p.secretsRemove())
 }
 
 func (p *Program) secretsInit() *cobra.Command {
@@ -118,14 +118,14 @@ func nameOnly(cmd *cobra.Command, args []string) error {
 	return exactly(1, "the NAME of one secret")(cmd, args)
 }
 
-// secretsSet makes `set` and `rotate`, which differ in what becomes of the old value.
-func (p *Program) secretsSet(verb, short string) *cobra.Command {
+func (p *Program) secretsSet() *cobra.Command {
 	return &cobra.Command{
-		Use:   verb + " NAME",
-		Short: short,
-		Long: short + ". NAME is SITE/NAME, as in keystore:SITE/NAME. The value is asked for and not shown, or read from standard input; it is\n" +
-			"never an argument, because other users of the machine can see arguments.",
-		Example: "  sallyport secrets " + verb + " shop/stripe\n  sallyport secrets " + verb + " shop/stripe < key.txt",
+		Use:   "set NAME",
+		Short: "Store a secret",
+		Long: "Store a secret. NAME is SITE/NAME, as in keystore:SITE/NAME. The value is asked for and not shown, or read from standard input; it is\n" +
+			"never an argument, because other users of the machine can see arguments. It takes the place of what is there at once;\n" +
+			"`sallyport secrets rotate` goes from one value to another without a failed call.",
+		Example: "  sallyport secrets set shop/stripe\n  sallyport secrets set shop/stripe < key.txt",
 		Args:    nameOnly,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := p.keystore(cmd.Context(), args[0])
@@ -136,14 +136,10 @@ func (p *Program) secretsSet(verb, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			change, kind := store.Set, audit.KindSecretSet
-			if verb == "rotate" {
-				change, kind = store.Rotate, audit.KindSecretRotated
-			}
-			if err := change(cmd.Context(), args[0], value); err != nil {
+			if err := store.Set(cmd.Context(), args[0], value); err != nil {
 				return p.keystoreFailure(err)
 			}
-			p.noteSecret(cmd.Context(), kind, args[0])
+			p.noteSecret(cmd.Context(), audit.KindSecretSet, args[0])
 			fmt.Fprintf(p.Err, "stored; write keystore:%s in the file\n", args[0])
 			return nil
 		},

@@ -20,7 +20,7 @@ func checkAnswer(_ context.Context, _ *Gate, x *exchange) Decision {
 		p := x.providerProblem(problem.UpstreamThrottled)
 		p.RetryAfter = x.response.RetryAfter
 		return deny(p)
-	case status == http.StatusUnauthorized:
+	case status == http.StatusUnauthorized, x.response.Refused:
 		return deny(x.providerProblem(problem.CredentialRefused).
 			WithHint("`sallyport check` names the credential of this connection; the provider may have revoked it"))
 	case status >= 400:

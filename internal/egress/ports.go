@@ -76,7 +76,9 @@ type Response struct {
 	// before this answer may have been performed. Empty: the status tells it.
 	Outcome problem.Outcome
 	// Throttled: the provider's signs say so, whatever the status.
-	Throttled  bool
+	Throttled bool
+	// Refused: the provider's signs say that it refused the credential, whatever the status.
+	Refused    bool
 	RetryAfter time.Duration
 }
 

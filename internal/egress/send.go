@@ -43,7 +43,7 @@ func (x *exchange) told() problem.Outcome {
 	switch r := x.response; {
 	case r.Outcome != problem.NotSent:
 		return r.Outcome
-	case r.Throttled, r.Status >= 400 && r.Status < 500:
+	case r.Throttled, r.Refused, r.Status >= 400 && r.Status < 500:
 		return problem.NotPerformed
 	case r.Status >= 500:
 		return problem.Unknown

@@ -34,6 +34,8 @@ const (
 	Retry
 	// Stop: the provider says that this must not be repeated.
 	Stop
+	// Refused: the answer means what a 401 means, whatever its status.
+	Refused
 )
 
 // Request is what goes out in one attempt: the clone that a Credential acts on.
@@ -122,8 +124,8 @@ func (r *Result) Problem() *problem.Error {
 	case r.Verdict == Throttled:
 		p = problem.New(problem.UpstreamThrottled, "the provider answered that its limit is reached")
 		p.RetryAfter = r.RetryAfter
-	case r.Status == http.StatusUnauthorized:
-		p = problem.New(problem.CredentialRefused, "the provider answered 401 to the connection's credential").
+	case r.Status == http.StatusUnauthorized, r.Verdict == Refused:
+		p = problem.New(problem.CredentialRefused, "the provider refused the connection's credential (status %d)", r.Status).
 			WithHint("check the connection's credential with `sallyport check`; it may be revoked or of another mode")
 	case r.Status >= 500, r.Status < 300 && r.Verdict == Retry:
 		p = problem.New(problem.ProviderFailed, "the provider answered with a failure (status %d)", r.Status)

@@ -103,6 +103,8 @@ func (r *run) attempt(ctx context.Context) *try {
 		known = r.outcomeOf(t.result.Status)
 		if t.result.Verdict == Throttled {
 			known = problem.NotPerformed
+		} else if t.result.Verdict == Refused { // refused before anything was done
+			known = problem.NotPerformed
 		} else if t.result.Verdict == Retry && known == problem.Performed {
 			known = problem.Unknown
 		}

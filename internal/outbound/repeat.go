@@ -50,11 +50,15 @@ func retryAfter(s string) time.Duration {
 
 // repeat decides whether to try once more, and after which wait.
 func (r *run) repeat(ctx context.Context, t *try) (time.Duration, bool) {
-	if t.own || r.attempts >= r.host.retry.MaxAttempts || ctx.Err() != nil {
+	if t.own || ctx.Err() != nil {
 		return 0, false
 	}
+	// Not one of the attempts that the rule counts: it happens once, and the one before was refused.
 	if r.renewed(ctx, t) {
 		return 0, true
+	}
+	if r.attempts >= r.host.retry.MaxAttempts {
+		return 0, false
 	}
 	if !r.repeatable(t) {
 		return 0, false
@@ -74,7 +78,8 @@ func (r *run) repeat(ctx context.Context, t *try) (time.Duration, bool) {
 // the request was not applied (RFC 9110 §15.5.2), so this is a repeat for every
 // operation; it happens once, and only with another credential.
 func (r *run) renewed(ctx context.Context, t *try) bool {
-	if t.err != nil || t.result.Status != http.StatusUnauthorized || r.call.Credential == nil || r.refreshed || t.result.Verdict == Stop {
+	if t.err != nil || r.call.Credential == nil || r.refreshed || t.result.Verdict == Stop ||
+		t.result.Status != http.StatusUnauthorized && t.result.Verdict != Refused {
 		return false
 	}
 	r.refreshed = true

@@ -41,6 +41,9 @@ type Placement struct {
 // secret is used without a restart; Read should therefore be cheap.
 type Field struct {
 	Read func(ctx context.Context) (secret.Value, error)
+	// Second reads the other value that is accepted while the field is rotated; an empty Value
+	// means that there is none. It is asked only after the provider refused the first. Nil: none.
+	Second func(ctx context.Context) (secret.Value, error)
 	// Identifier: the value is no secret (an account SID) and may appear in answers.
 	Identifier bool
 }
@@ -56,6 +59,8 @@ type Template struct {
 	mu     sync.RWMutex
 	recent []needles // of the last values applied, the newest first
 	match  *matcher  // of all of them
+
+	fallback // what was refused, and what is sent instead
 }
 
 // keptNeedles is how many past values an echo is still looked for.
@@ -147,7 +152,7 @@ func checkCredentialHeader(name string) error {
 // value cannot be read, is empty, is too short to be recognised in an answer, or
 // does not fit where it goes.
 func (t *Template) Apply(ctx context.Context, r *Request) (Mark, error) {
-	values, mark, err := t.read(ctx)
+	values, mark, err := t.choose(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -163,19 +168,9 @@ func (t *Template) Apply(ctx context.Context, r *Request) (Mark, error) {
 	return mark, nil
 }
 
-// Refresh reads the fields again and reports whether any has changed since used.
-func (t *Template) Refresh(ctx context.Context, used Mark) (bool, error) {
-	_, mark, err := t.read(ctx)
-	if err != nil {
-		return false, err
-	}
-	return mark != used, nil
-}
-
+// read reads the first value of each field.
 func (t *Template) read(ctx context.Context) (map[string][]byte, Mark, error) {
 	values := make(map[string][]byte, len(t.names))
-	var hash maphash.Hash
-	hash.SetSeed(t.seed)
 	for _, name := range t.names {
 		v, err := t.fields[name].Read(ctx)
 		if err == nil && v.Empty() {
@@ -186,10 +181,18 @@ func (t *Template) read(ctx context.Context) (map[string][]byte, Mark, error) {
 				WithHint("check that the reference in the connection's credentials names a stored secret")
 		}
 		values[name] = v.Expose()
-		maphash.WriteComparable(&hash, len(v.Expose()))
-		_, _ = hash.Write(v.Expose())
 	}
-	return values, Mark(hash.Sum64()), nil
+	return values, t.mark(values), nil
+}
+
+func (t *Template) mark(values map[string][]byte) Mark {
+	var hash maphash.Hash
+	hash.SetSeed(t.seed)
+	for _, name := range t.names {
+		maphash.WriteComparable(&hash, len(values[name]))
+		_, _ = hash.Write(values[name])
+	}
+	return Mark(hash.Sum64())
 }
 
 // piece is literal text or the name of a field.

@@ -53,7 +53,10 @@ type Pack struct {
 	// Prices are what calls cost, where the provider publishes a price that holds for everybody.
 	Prices []Price `json:"prices,omitempty"`
 	// Throttle are signs of throttling, apart from status 429.
-	Throttle    []Sign      `json:"throttle,omitempty"`
+	Throttle []Sign `json:"throttle,omitempty"`
+	// Refused are signs that the provider refused the credential and did nothing, apart from
+	// status 401.
+	Refused     []Sign      `json:"refused,omitempty"`
 	Retry       RetryRule   `json:"retry"`
 	Idempotency Idempotency `json:"idempotency"`
 	// Guards are the facts that abuse guards go by.
@@ -193,7 +196,7 @@ type Sign struct {
 	Header string `json:"header,omitempty"` // a header that is present, with HeaderIs if set
 	// HeaderIs is the wanted value; empty: any.
 	HeaderIs string   `json:"header_is,omitempty"`
-	Means    string   `json:"means"` // throttled, retry, never: what the sign means
+	Means    string   `json:"means"` // throttled, retry, never, refused: what the sign means
 	Ops      []string `json:"operations,omitempty"`
 	Source   string   `json:"source"`
 }

@@ -173,10 +173,10 @@ func (p *Pack) checkBy(f *faults, where string, l Limit) {
 	}
 }
 
-func (p *Pack) checkSigns(f *faults) {
-	for i, s := range p.Throttle {
-		where := fmt.Sprintf("throttle[%d]", i)
-		f.oneOf(where+".means", s.Means, []string{"throttled", "retry", "never"})
+func (p *Pack) checkSignList(f *faults, name string, signs []Sign, means []string) {
+	for i, s := range signs {
+		where := fmt.Sprintf("%s[%d]", name, i)
+		f.oneOf(where+".means", s.Means, means)
 		f.text(where+".source", s.Source)
 		if s.Field == "" && s.Header == "" && s.Status == 0 {
 			f.add("%s: no condition; every answer would be a sign", where)
@@ -186,6 +186,11 @@ func (p *Pack) checkSigns(f *faults) {
 		}
 		p.checkOps(f, where, s.Ops)
 	}
+}
+
+func (p *Pack) checkSigns(f *faults) {
+	p.checkSignList(f, "throttle", p.Throttle, []string{"throttled", "retry", "never"})
+	p.checkSignList(f, "refused", p.Refused, []string{"refused"})
 	for i, s := range p.Retry.Statuses {
 		if s < 400 || s > 599 {
 			f.add("retry.statuses[%d]: %d is not the status of a failure", i, s)

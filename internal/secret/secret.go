@@ -126,3 +126,45 @@ func (s Sources) Read(ctx context.Context, ref Ref) (Value, error) {
 	}
 	return v, nil
 }
+
+// Doubler is a Source that can hold two values of one name while it is rotated. Second finds
+// the other one that is accepted at present; an empty Value without an error means that there
+// is none. It blocks as Read does.
+type Doubler interface {
+	Second(ctx context.Context, ref Ref) (Value, error)
+}
+
+// Second finds the other value of a ref, where its source can hold two.
+func (s Sources) Second(ctx context.Context, ref Ref) (Value, error) {
+	source, ok := s[ref.Scheme].(Doubler)
+	if !ok {
+		return Value{}, nil
+	}
+	v, err := source.Second(ctx, ref)
+	if err != nil {
+		return Value{}, fmt.Errorf("read the second value of secret %s: %w", ref, err)
+	}
+	return v, nil
+}
+
+// Accepted lists the values that are good under a ref at present, the one that is sent first:
+// one, or two while it is rotated. Whoever verifies with a secret (the signature of an event)
+// accepts either.
+func Accepted(ctx context.Context, source Source, ref Ref) ([]Value, error) {
+	first, err := source.Read(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	both, ok := source.(Doubler)
+	if !ok {
+		return []Value{first}, nil
+	}
+	second, err := both.Second(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if second.Empty() || second.Equal(first) {
+		return []Value{first}, nil
+	}
+	return []Value{first, second}, nil
+}

@@ -9,6 +9,7 @@ package env
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -36,6 +37,19 @@ func (Source) Read(ctx context.Context, ref secret.Ref) (secret.Value, error) {
 		return secret.Value{}, fmt.Errorf("environment variable %s is empty: %w", ref.Name, secret.ErrNotFound)
 	}
 	return secret.NewValue([]byte(value)), nil
+}
+
+// NextSuffix is what the variable of a second value is called: env:STRIPE_KEY has it in
+// STRIPE_KEY_NEXT. It is accepted while it is set.
+const NextSuffix = "_NEXT"
+
+// Second reads the variable beside the ref's own, or gives an empty Value where there is none.
+func (s Source) Second(ctx context.Context, ref secret.Ref) (secret.Value, error) {
+	v, err := s.Read(ctx, secret.Ref{Scheme: ref.Scheme, Name: ref.Name + NextSuffix})
+	if errors.Is(err, secret.ErrNotFound) {
+		return secret.Value{}, nil
+	}
+	return v, err
 }
 
 // CheckName says whether a shell can export a variable of that name. Its error does

@@ -76,6 +76,19 @@ func (s *Source) Read(ctx context.Context, ref secret.Ref) (secret.Value, error)
 	return s.readOpen(f, path)
 }
 
+// NextSuffix is what the file of a second value is called: file:/run/secrets/stripe has it in
+// /run/secrets/stripe.next. It is accepted while it is there.
+const NextSuffix = ".next"
+
+// Second reads the file beside the ref's own, or gives an empty Value where there is none.
+func (s *Source) Second(ctx context.Context, ref secret.Ref) (secret.Value, error) {
+	v, err := s.Read(ctx, secret.Ref{Scheme: ref.Scheme, Name: ref.Name + NextSuffix})
+	if errors.Is(err, secret.ErrNotFound) {
+		return secret.Value{}, nil
+	}
+	return v, err
+}
+
 func (s *Source) readOpen(f *os.File, path string) (secret.Value, error) {
 	info, err := f.Stat()
 	if err != nil {

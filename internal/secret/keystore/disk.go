@@ -42,6 +42,9 @@ type document struct {
 type stored struct {
 	Value    []byte    `json:"value"`
 	Previous []byte    `json:"previous,omitempty"`
+	Until    time.Time `json:"previous_until,omitzero"`
+	Next     []byte    `json:"next,omitempty"`
+	Since    time.Time `json:"next_since,omitzero"`
 	Created  time.Time `json:"created"`
 	Rotated  time.Time `json:"rotated,omitzero"`
 }
@@ -174,9 +177,11 @@ func parse(plain []byte) (map[string]record, error) {
 		if CheckName(name) != nil || len(s.Value) == 0 {
 			return nil, errors.New("it holds an entry without a proper name or value")
 		}
-		all[name] = record{value: secret.NewValue(s.Value), previous: secret.NewValue(s.Previous), created: s.Created, rotated: s.Rotated}
+		all[name] = record{value: secret.NewValue(s.Value), previous: secret.NewValue(s.Previous), until: s.Until,
+			next: secret.NewValue(s.Next), since: s.Since, created: s.Created, rotated: s.Rotated}
 		clear(s.Value)
 		clear(s.Previous)
+		clear(s.Next)
 	}
 	return all, nil
 }
@@ -185,7 +190,8 @@ func parse(plain []byte) (map[string]record, error) {
 func save(path string, key secret.Value, all map[string]record) error {
 	doc := document{Format: formatName, Version: formatVersion, Secrets: make(map[string]stored, len(all))}
 	for name, r := range all {
-		doc.Secrets[name] = stored{Value: r.value.Expose(), Previous: r.previous.Expose(), Created: r.created, Rotated: r.rotated}
+		doc.Secrets[name] = stored{Value: r.value.Expose(), Previous: r.previous.Expose(), Until: r.until,
+			Next: r.next.Expose(), Since: r.since, Created: r.created, Rotated: r.rotated}
 	}
 	plain, err := json.Marshal(doc)
 	if err != nil {

@@ -12,7 +12,15 @@
 // An age v1 file with one recipient: X25519, made from the key that Create returned
 // (AGE-SECRET-KEY-…), or scrypt, made from a passphrase. Inside is JSON:
 // {"format":"sallyport-keystore","version":1,"secrets":{"site/name":{"value":base64,
-// "created":time,"rotated":time,"previous":base64}}}.
+// "created":time,"rotated":time,"previous":base64,"previous_until":time,"next":base64,
+// "next_since":time}}}.
+//
+// # Two values of one name
+//
+// A rotation goes from one value to another without a moment in which neither counts: Stage
+// stores the new value beside the present one, Promote makes it the one that is sent and keeps
+// the old one until a time, Finish or that time ends it. Read is always the one that is sent;
+// Second is the other one that is accepted at present, if there is any.
 package keystore
 
 import (
@@ -60,8 +68,19 @@ type Store struct {
 type record struct {
 	value    secret.Value
 	previous secret.Value
+	until    time.Time // previous counts before it
+	next     secret.Value
+	since    time.Time // next was staged then
 	created  time.Time
 	rotated  time.Time
+}
+
+// old is the previous value while it still counts.
+func (r record) old(now time.Time) secret.Value {
+	if now.Before(r.until) {
+		return r.previous
+	}
+	return secret.Value{}
 }
 
 // Entry is what List tells about a secret: no value.
@@ -70,8 +89,12 @@ type Entry struct {
 	Created time.Time `json:"created"`
 	// Rotated is zero until the first Rotate.
 	Rotated time.Time `json:"rotated,omitzero"`
-	// Previous tells that the value before the last Rotate is still kept.
-	Previous bool `json:"previous"`
+	// Previous tells that the value before the last rotation still counts; it does before PreviousUntil.
+	Previous      bool      `json:"previous"`
+	PreviousUntil time.Time `json:"previous_until,omitzero"`
+	// Next tells that a new value is staged, since NextSince.
+	Next      bool      `json:"next"`
+	NextSince time.Time `json:"next_since,omitzero"`
 }
 
 // Create makes an empty keystore at path and returns the key that opens it. The key
@@ -129,16 +152,6 @@ func (s *Store) Read(ctx context.Context, ref secret.Ref) (secret.Value, error) 
 	return r.value, err
 }
 
-// Previous finds the value before the last Rotate, for the time in which both are
-// in use. It wraps secret.ErrNotFound where there is none.
-func (s *Store) Previous(ctx context.Context, ref secret.Ref) (secret.Value, error) {
-	r, err := s.find(ctx, ref.Name)
-	if err == nil && r.previous.Empty() {
-		return secret.Value{}, fmt.Errorf("keystore: %s has no previous value: %w", ref.Name, secret.ErrNotFound)
-	}
-	return r.previous, err
-}
-
 func (s *Store) find(ctx context.Context, name string) (record, error) {
 	if err := ctx.Err(); err != nil {
 		return record{}, err
@@ -167,7 +180,7 @@ func (s *Store) List() ([]Entry, error) {
 	}
 	list := make([]Entry, 0, len(s.secrets))
 	for name, r := range s.secrets {
-		list = append(list, Entry{Name: name, Created: r.created, Rotated: r.rotated, Previous: !r.previous.Empty()})
+		list = append(list, r.entry(name, s.now()))
 	}
 	slices.SortFunc(list, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
@@ -180,38 +193,6 @@ func (s *Store) Set(ctx context.Context, name string, v secret.Value) error {
 	}
 	return s.change(ctx, func(all map[string]record) error {
 		all[name] = record{value: v, created: s.now().UTC().Round(0)}
-		return nil
-	})
-}
-
-// Rotate stores a new value and keeps the present one as the previous. It wraps
-// secret.ErrNotFound where there is nothing to rotate.
-func (s *Store) Rotate(ctx context.Context, name string, v secret.Value) error {
-	if err := checkNew(name, v); err != nil {
-		return err
-	}
-	return s.change(ctx, func(all map[string]record) error {
-		r, ok := all[name]
-		if !ok {
-			return fmt.Errorf("keystore: no secret %s to rotate, set it first: %w", name, secret.ErrNotFound)
-		}
-		if r.value.Equal(v) {
-			return fmt.Errorf("keystore: the new value of %s is the present one", name)
-		}
-		all[name] = record{value: v, previous: r.value, created: r.created, rotated: s.now().UTC().Round(0)}
-		return nil
-	})
-}
-
-// DropPrevious forgets the previous value, when the overlap is over.
-func (s *Store) DropPrevious(ctx context.Context, name string) error {
-	return s.change(ctx, func(all map[string]record) error {
-		r, ok := all[name]
-		if !ok {
-			return fmt.Errorf("keystore: no secret %s: %w", name, secret.ErrNotFound)
-		}
-		r.previous = secret.Value{}
-		all[name] = r
 		return nil
 	})
 }

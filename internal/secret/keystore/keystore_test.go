@@ -55,39 +55,69 @@ func TestSetRotateRemove(t *testing.T) {
 	if _, err := s.Read(ctx, ref("shop/stripe")); !errors.Is(err, secret.ErrNotFound) {
 		t.Fatalf("nothing stored: %v", err)
 	}
-	if err := s.Rotate(ctx, "shop/stripe", value("x")); !errors.Is(err, secret.ErrNotFound) {
+	if err := s.Stage(ctx, "shop/stripe", value("x")); !errors.Is(err, secret.ErrNotFound) {
 		t.Fatalf("rotate nothing: %v", err)
 	}
 	if err := s.Set(ctx, "shop/stripe", value(canary)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Rotate(ctx, "shop/stripe", value(canary)); err == nil {
+	if err := s.Stage(ctx, "shop/stripe", value(canary)); err == nil {
 		t.Fatal("rotated to the same value")
 	}
-	created := now
-	now = now.Add(time.Hour)
-	if err := s.Rotate(ctx, "shop/stripe", value("second")); err != nil {
-		t.Fatal(err)
+	if err := s.Promote(ctx, "shop/stripe", time.Hour); !errors.Is(err, keystore.ErrNotStaged) {
+		t.Fatalf("promoted nothing: %v", err)
 	}
-	again, err := keystore.Open(path, key) // another process
+	again, err := keystore.OpenAt(path, key, func() time.Time { return now }) // another process
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := again.Read(ctx, ref("shop/stripe"))
-	p, err2 := again.Previous(ctx, ref("shop/stripe"))
-	if err != nil || err2 != nil || !v.Equal(value("second")) || !p.Equal(value(canary)) {
-		t.Fatalf("%v %v", err, err2)
+	both := func(first, second string) {
+		t.Helper()
+		v, err := again.Read(ctx, ref("shop/stripe"))
+		o, err2 := again.Second(ctx, ref("shop/stripe"))
+		if err != nil || err2 != nil || !v.Equal(value(first)) || string(o.Expose()) != second {
+			t.Fatalf("%q and %q, %v %v; want %q and %q", v.Expose(), o.Expose(), err, err2, first, second)
+		}
 	}
+	step := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	created := now
+	both(canary, "")
+	step(s.Stage(ctx, "shop/stripe", value("second")))
+	both(canary, "second")
+	now = now.Add(time.Hour)
+	step(s.Promote(ctx, "shop/stripe", time.Hour))
+	both("second", canary)
 	list, err := again.List()
-	if err != nil || len(list) != 1 || list[0] != (keystore.Entry{Name: "shop/stripe", Created: created, Rotated: now, Previous: true}) {
+	if err != nil || len(list) != 1 || list[0] != (keystore.Entry{Name: "shop/stripe", Created: created, Rotated: now, Previous: true, PreviousUntil: now.Add(time.Hour)}) {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	if err := again.DropPrevious(ctx, "shop/stripe"); err != nil {
-		t.Fatal(err)
+	if err := s.Stage(ctx, "shop/stripe", value("third")); !errors.Is(err, keystore.ErrRotating) {
+		t.Fatalf("staged over an overlap: %v", err)
 	}
-	if _, err := s.Previous(ctx, ref("shop/stripe")); !errors.Is(err, secret.ErrNotFound) {
-		t.Fatalf("dropped by another: %v", err)
+	if over, err := s.Expire(ctx); err != nil || len(over) != 0 {
+		t.Fatalf("expired early: %v, %v", over, err)
 	}
+	now = now.Add(time.Hour)
+	both("second", "") // it is over by itself
+	if over, err := s.Expire(ctx); err != nil || len(over) != 1 {
+		t.Fatalf("expired: %v, %v", over, err)
+	}
+	step(s.Stage(ctx, "shop/stripe", value("third")))
+	step(s.Finish(ctx, "shop/stripe")) // it was not wanted
+	both("second", "")
+	step(s.Stage(ctx, "shop/stripe", value("third")))
+	step(s.Promote(ctx, "shop/stripe", time.Hour))
+	both("third", "second")
+	step(again.Finish(ctx, "shop/stripe"))
+	both("third", "")
+	step(s.Stage(ctx, "shop/stripe", value("fourth")))
+	step(s.Replace(ctx, "shop/stripe", value("fifth"))) // leaked: nothing else counts
+	both("fifth", "")
 	if err := again.Remove(ctx, "shop/stripe"); err != nil {
 		t.Fatal(err)
 	}
@@ -336,7 +366,10 @@ func TestCanary(t *testing.T) {
 	if err := s.Set(ctx, "shop/x", value(canary)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Rotate(ctx, "shop/x", value(canary+"2")); err != nil {
+	if err := s.Stage(ctx, "shop/x", value(canary+"2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Promote(ctx, "shop/x", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	v, err := s.Read(ctx, ref("shop/x"))
