@@ -14,7 +14,7 @@ import (
 // signsOf are the provider's signs that concern an operation.
 func signsOf(p *provider.Pack, op *contract.Operation) []provider.Sign {
 	var out []provider.Sign
-	for _, s := range slices.Concat(p.Throttle, p.Refused) {
+	for _, s := range slices.Concat(p.Refused, p.Throttle) {
 		if len(s.Ops) == 0 || slices.Contains(s.Ops, op.ID) {
 			out = append(out, s)
 		}

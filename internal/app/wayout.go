@@ -59,7 +59,7 @@ func (w *wayOut) Close() error {
 
 // upstream makes the way out for one operation of a connection.
 func (w *wayOut) upstream(c *site.Connection, p *provider.Pack, op *contract.Operation) (egress.Upstream, error) {
-	host, err := w.host(c, p, op)
+	host, err := w.host(c, p, op.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -76,8 +76,8 @@ func (w *wayOut) upstream(c *site.Connection, p *provider.Pack, op *contract.Ope
 }
 
 // host finds or makes the Host of a server in the connection's mode.
-func (w *wayOut) host(c *site.Connection, p *provider.Pack, op *contract.Operation) (*outbound.Host, error) {
-	config := outbound.HostConfig{Dialer: w.dialer, Retry: retryRule(p), URL: p.Servers[op.Server].URL[c.Mode],
+func (w *wayOut) host(c *site.Connection, p *provider.Pack, server string) (*outbound.Host, error) {
+	config := outbound.HostConfig{Dialer: w.dialer, Retry: retryRule(p), URL: p.Servers[server].URL[c.Mode],
 		Timeouts: outbound.Timeouts{Total: callTime}}
 	key := c.Site + "\x00" + p.ID + "\x00" + config.URL
 	if u := c.Upstream; u != nil {
@@ -91,7 +91,7 @@ func (w *wayOut) host(c *site.Connection, p *provider.Pack, op *contract.Operati
 		key = strings.Join([]string{p.ID, c.Site, c.Name, u.URL, string(u.CA), fmt.Sprint(u.Private)}, "\x00")
 	}
 	if config.URL == "" {
-		return nil, fmt.Errorf("provider %s has no server %q in mode %s", p.ID, op.Server, c.Mode)
+		return nil, fmt.Errorf("provider %s has no server %q in mode %s", p.ID, server, c.Mode)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -26,7 +26,7 @@ func pack(t *testing.T, id string) *provider.Pack {
 // TestJudge: what a provider says in its own way — also under status 200 — is understood
 // from the catalog's data, for the operations it concerns and no others.
 func TestJudge(t *testing.T) {
-	const plain, throttled, retry, stop = outbound.Plain, outbound.Throttled, outbound.Retry, outbound.Stop
+	const plain, throttled, retry, stop, refused = outbound.Plain, outbound.Throttled, outbound.Retry, outbound.Stop, outbound.Refused
 	for _, row := range []struct {
 		name, provider, operation string
 		status                    int
@@ -39,7 +39,10 @@ func TestJudge(t *testing.T) {
 		{"stripe, the header", "stripe", "create-payment-intent", 429, "Stripe-Rate-Limited-Reason", `{}`, throttled},
 		{"google, over", "google-maps", "geocode", 200, "", `{"status":"OVER_QUERY_LIMIT","results":[]}`, throttled},
 		{"google, try again", "google-maps", "geocode", 200, "", `{"status":"UNKNOWN_ERROR"}`, retry},
-		{"google, never", "google-maps", "geocode", 200, "", `{"status":"REQUEST_DENIED"}`, stop},
+		{"google, a key refused", "google-maps", "geocode", 200, "", `{"status":"REQUEST_DENIED"}`, refused},
+		{"google, a key refused in the newer form", "google-maps", "search-places-by-text", 400, "", `{"error":{"details":[{"reason":"API_KEY_INVALID"}]}}`, refused},
+		{"turnstile, a key refused", "turnstile", "check-token", 200, "", `{"success":false,"error-codes":["invalid-input-secret"]}`, refused},
+		{"turnstile, a token refused", "turnstile", "check-token", 200, "", `{"success":false,"error-codes":["invalid-input-response"]}`, plain},
 		{"google, well", "google-maps", "geocode", 200, "", `{"status":"OK"}`, plain},
 		{"google, not JSON", "google-maps", "geocode", 200, "", `OVER_QUERY_LIMIT`, plain},
 		{"google, an array", "google-maps", "geocode", 200, "", `["status","OVER_QUERY_LIMIT"]`, plain},
@@ -200,7 +203,7 @@ func TestHostsAreShared(t *testing.T) {
 	w, p := ways(t), pack(t, "stripe")
 	op, _ := p.Contract().Find("create-payment-intent")
 	host := func(c *site.Connection) *outbound.Host {
-		h, err := w.host(c, p, op)
+		h, err := w.host(c, p, op.Server)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,13 +228,13 @@ func TestHostsAreShared(t *testing.T) {
 		t.Error("two sites share a named upstream")
 	}
 	own.Upstream = &site.Upstream{URL: "https://127.0.0.1:1", CA: []byte("nothing")}
-	if _, err := w.host(own, p, op); err == nil || !strings.Contains(err.Error(), "PEM") {
+	if _, err := w.host(own, p, op.Server); err == nil || !strings.Contains(err.Error(), "PEM") {
 		t.Errorf("a bad CA: %v", err)
 	}
 	maps := &site.Connection{Site: "shop", Name: "maps", Provider: "google-maps", Mode: provider.Sandbox}
 	g := pack(t, "google-maps")
 	geocode, _ := g.Contract().Find("geocode")
-	if _, err := w.host(maps, g, geocode); err == nil {
+	if _, err := w.host(maps, g, geocode.Server); err == nil {
 		t.Error("a provider without a sandbox was given a host")
 	}
 }

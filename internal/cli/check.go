@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/internal/app"
 	"sallyport/internal/config"
 )
 
@@ -21,10 +22,11 @@ type checked struct {
 	Exposures []config.Exposure  `json:"exposures"`
 	Loosened  []config.Loosening `json:"loosened"`
 	Secrets   []secretState      `json:"secrets,omitempty"`
+	Probes    []app.Probed       `json:"probes,omitempty"`
 }
 
 func (p *Program) check() *cobra.Command {
-	withSecrets := false
+	withSecrets, probes := false, probing{}
 	cmd := &cobra.Command{
 		Use:        "check",
 		Short:      "Check the file: faults, warnings, and what strangers can do",
@@ -32,7 +34,7 @@ func (p *Program) check() *cobra.Command {
 		Long: "Reads the file and names every fault at once: where it stands, what was found, and what to write instead. For a valid file it\n" +
 			"shows what a stranger can do with each browser operation (Origin can be forged outside a browser, so what a browser\n" +
 			"may do, anybody may do), and every check that only reports. Exit code 1 means that the file has a fault.",
-		Example: "  sallyport check\n  sallyport check --secrets\n  sallyport check -c staging.yaml --json",
+		Example: "  sallyport check\n  sallyport check --secrets\n  sallyport check --probe\n  sallyport check -c staging.yaml --json",
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, faults := config.Load(p.config, p.Catalog)
@@ -43,6 +45,13 @@ func (p *Program) check() *cobra.Command {
 					r.Secrets = p.readSecrets(cmd.Context(), file)
 				}
 			}
+			if probes.wanted && len(faults) == 0 {
+				list, err := p.probe(cmd.Context(), file, probes.paid, nil)
+				if err != nil {
+					return err
+				}
+				r.Probes, r.OK = list, r.OK && unproven(list) == 0
+			}
 			for _, s := range r.Secrets {
 				r.OK = r.OK && s.OK
 			}
@@ -50,6 +59,8 @@ func (p *Program) check() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&withSecrets, "secrets", false, "also read every secret that the file names, and compare its form with mode and provider")
+	cmd.Flags().BoolVar(&probes.wanted, "probe", false, "also ask each provider whether the credential works, with a call that has no effects")
+	cmd.Flags().BoolVar(&probes.paid, "paid", false, "with --probe: also make probes that cost (the table says what)")
 	return p.withJSON(cmd)
 }
 
@@ -84,6 +95,9 @@ func (p *Program) printChecked(r checked) error {
 	if bad > 0 {
 		return found(counted(bad, "secret")+" cannot be used", "store it with `sallyport secrets set NAME`, or set the variable that env: names")
 	}
+	if n := unproven(r.Probes); n > 0 {
+		return found(counted(n, "credential")+" could not be shown to work", "the table says why; `sallyport secrets rotate NAME` replaces one")
+	}
 	p.line("%s is good: %s, %s", r.File, counted(len(r.Warnings), "warning"), counted(len(r.Exposures), "operation")+" open to browsers")
 	return nil
 }
@@ -105,6 +119,9 @@ func (p *Program) printSections(r checked) {
 			at = fmt.Sprintf("line %d: ", l.Line)
 		}
 		p.line("loosened: %s%s (%s)", at, l.What, l.Where)
+	}
+	if r.Probes != nil {
+		p.printProbes(r.Probes)
 	}
 	for _, s := range r.Secrets {
 		p.line("secret: %s %s: %s", s.Where, s.Ref, s.State)

@@ -14,8 +14,9 @@ import (
 
 // rotation is what `secrets rotate NAME` was asked for.
 type rotation struct {
-	overlap time.Duration
-	finish  bool
+	overlap  time.Duration
+	finish   bool
+	unproven bool
 }
 
 func (p *Program) secretsRotate() *cobra.Command {
@@ -23,8 +24,8 @@ func (p *Program) secretsRotate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate NAME",
 		Short: "Go from one value of a secret to another without a failed call",
-		Long: "Stores a new value of the secret beside the present one, then sends the new one and keeps the old one for an overlap: a call that\n" +
-			"the provider refuses with one of them is repeated once with the other, and an alert tells of it. After the overlap, or with\n" +
+		Long: "Stores a new value of the secret beside the present one, asks the provider whether it works (the catalog says how), then sends the\n" +
+			"new one and keeps the old one for an overlap: a call that the provider refuses with one of them is repeated once with the other, and an alert tells of it. After the overlap, or with\n" +
 			"--finish, only the new one is left. A gate that runs takes each step without a restart. The value is asked for and not shown,\n" +
 			"or read from standard input; it is never an argument.",
 		Example: "  sallyport secrets rotate shop/stripe\n  sallyport secrets rotate shop/stripe --overlap 1h < key.txt\n  sallyport secrets rotate shop/stripe --finish",
@@ -33,6 +34,7 @@ func (p *Program) secretsRotate() *cobra.Command {
 	}
 	cmd.Flags().DurationVar(&r.overlap, "overlap", keystore.Overlap, "how long the old value is accepted beside the new one, such as `1h`")
 	cmd.Flags().BoolVar(&r.finish, "finish", false, "end the rotation now: only the value that is sent is left")
+	cmd.Flags().BoolVar(&r.unproven, "unproven", false, "send the new value without asking the provider whether it works")
 	return cmd
 }
 
@@ -49,6 +51,11 @@ func (p *Program) rotate(ctx context.Context, name string, r rotation) error {
 	}
 	if err := p.stage(ctx, store, name); err != nil {
 		return err
+	}
+	if !r.unproven {
+		if err := p.proveStaged(ctx, name); err != nil {
+			return err
+		}
 	}
 	return p.promote(ctx, store, name, r.overlap)
 }

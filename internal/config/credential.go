@@ -27,7 +27,7 @@ func CheckCredential(f provider.CredentialField, mode provider.Mode, value []byt
 			continue
 		}
 		if own, ok := f.Modes[mode]; !ok || !fits(own, value) {
-			return fmt.Errorf("%s has the form of a %s value, and the connection is in mode %s", f.Name, other, mode)
+			return otherMode{f.Name, other, mode}
 		}
 	}
 	if own, ok := f.Modes[mode]; ok && !fits(own, value) {
@@ -38,6 +38,20 @@ func CheckCredential(f provider.CredentialField, mode provider.Mode, value []byt
 	}
 	return nil
 }
+
+// ErrOtherMode is what CheckCredential's error is where the value has the form of another mode's.
+var ErrOtherMode = errors.New("the value is one of another mode")
+
+type otherMode struct {
+	field    string
+	has, own provider.Mode
+}
+
+func (o otherMode) Error() string {
+	return fmt.Sprintf("%s has the form of a %s value, and the connection is in mode %s", o.field, o.has, o.own)
+}
+
+func (o otherMode) Is(target error) bool { return target == ErrOtherMode }
 
 func fits(pattern string, value []byte) bool {
 	re, err := regexp.Compile(pattern)

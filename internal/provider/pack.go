@@ -73,7 +73,11 @@ type Pack struct {
 	Webhook        *Webhook        `json:"webhook,omitempty"`
 	// BotCheck is set where the provider tells scripts from visitors: a site can name a
 	// connection of it under vouching.challenge.
-	BotCheck   *BotCheck    `json:"bot_check,omitempty"`
+	BotCheck *BotCheck `json:"bot_check,omitempty"`
+	// Probes tell whether a credential is good, the best first.
+	Probes []Probe `json:"probes,omitempty"`
+	// Rotation says how a credential is changed and revoked.
+	Rotation   *Rotation    `json:"rotation,omitempty"`
 	Surface    Surface      `json:"surface"`
 	KeyShapes  []KeyShape   `json:"key_shapes,omitempty"`
 	Caching    *Fact        `json:"caching,omitempty"`

@@ -100,6 +100,7 @@ func (p *Pack) Validate() []error {
 	p.checkSurface(f)
 	p.checkKeyShapes(f)
 	p.checkBotCheck(f)
+	p.checkProbes(f)
 	p.checkFacts(f)
 	p.checkPrices(f)
 	p.checkContract(f)
