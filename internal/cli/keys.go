@@ -18,7 +18,7 @@ import (
 
 func (p *Program) keys() *cobra.Command {
 	return group("keys", "Make and revoke the keys of sites' backends", "  sallyport keys create shop --connection payments",
-		p.keysCreate(), p.keysList(), p.keysRevoke())
+		p.keysCreate(), p.keysList(), p.keysRotate(), p.keysRevoke())
 }
 
 func (p *Program) keysCreate() *cobra.Command {

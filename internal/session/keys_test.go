@@ -226,3 +226,69 @@ func TestRunRotatesByItself(t *testing.T) {
 		must(t, <-done)
 	})
 }
+
+// TestRotateNow makes the next key before its time: it is published first, signs after, and the
+// tokens of the one before stay good.
+func TestRotateNow(t *testing.T) {
+	g := newGate(t)
+	before := g.mint(t).Token
+	from, err := g.keys.Rotate(t.Context())
+	must(t, err)
+	again, err := g.keys.Rotate(t.Context())
+	must(t, err)
+	if !from.Equal(again) {
+		t.Errorf("asked twice, two keys: %s and %s", from, again)
+	}
+	must(t, g.keys.Refresh(t.Context()))
+	if n := len(published(t, g.keys)); n != 2 {
+		t.Fatalf("%d keys are published, want 2", n)
+	}
+	if kidOf(t, g.mint(t).Token) != kidOf(t, before) {
+		t.Error("the new key signs before anybody can know it")
+	}
+	g.clock.advance(from.Sub(g.clock.now()))
+	if kidOf(t, g.mint(t).Token) == kidOf(t, before) {
+		t.Error("the old key still signs")
+	}
+	if _, err := g.verifier.Verify(before, "shop", origin); err != nil {
+		t.Errorf("a token of the key before: %v", err)
+	}
+}
+
+// TestReplacedKeysEndEveryVisit, on another process too, at its next look at the store; the end of
+// one site's visits ends no other's, and visits begin anew.
+func TestReplacedKeysEndEveryVisit(t *testing.T) {
+	g := newGate(t)
+	token := g.mint(t).Token
+	must(t, session.EndSite(t.Context(), g.store, "blog", g.clock.now()))
+	must(t, g.verifier.Sync(t.Context()))
+	if _, err := g.verifier.Verify(token, "shop", origin); err != nil {
+		t.Fatalf("the end of another site's visits: %v", err)
+	}
+	must(t, session.EndSite(t.Context(), g.store, "shop", g.clock.now()))
+	must(t, g.verifier.Sync(t.Context()))
+	if _, err := g.verifier.Verify(token, "shop", origin); err == nil {
+		t.Fatal("a visit of the site goes on")
+	}
+	g.clock.advance(time.Second)
+	token = g.mint(t).Token
+	if _, err := g.verifier.Verify(token, "shop", origin); err != nil {
+		t.Fatalf("a visit after the end: %v", err)
+	}
+	other, err := session.OpenKeys(t.Context(), session.KeysOptions{Store: g.store, Sealer: g.sealer, Now: g.clock.now})
+	must(t, err)
+	must(t, other.Replace(t.Context(), g.store))
+	if _, err := g.verifier.Verify(token, "shop", origin); err != nil {
+		t.Fatalf("before it looked: %v", err)
+	}
+	must(t, g.verifier.Sync(t.Context()))
+	if _, err := g.verifier.Verify(token, "shop", origin); err == nil {
+		t.Fatal("a token of a withdrawn key is good")
+	}
+	if n := len(published(t, g.keys)); n != 1 {
+		t.Errorf("%d keys are published, want the new one", n)
+	}
+	if _, err := g.verifier.Verify(g.mint(t).Token, "shop", origin); err != nil {
+		t.Errorf("a new visit: %v", err)
+	}
+}

@@ -17,7 +17,7 @@ func (s *SiteKeys) PermitKey(ctx context.Context, key ed25519.PublicKey) (Stored
 	}
 	now, id := s.o.Now(), [32]byte(key)
 	if known, ok := s.permits.GetIfPresent(id); ok {
-		if s.trusted(known, now) {
+		if s.trusted(known, now) && !known.key.Revoked(now) {
 			return known.key, nil
 		}
 	}
@@ -31,7 +31,7 @@ func (s *SiteKeys) PermitKey(ctx context.Context, key ed25519.PublicKey) (Stored
 		return StoredKey{}, storeFault(fmt.Errorf("find permit key: %w", err))
 	case !found.PermitKey.Equal(key):
 		return StoredKey{}, storeFault(errors.New("the store answered with another key"))
-	case !found.RevokedAt.IsZero():
+	case found.Revoked(now):
 		s.permits.Invalidate(id)
 		return StoredKey{}, fmt.Errorf("find permit key: %w", ErrKeyNotFound)
 	}

@@ -24,7 +24,8 @@ type revoked struct {
 	count atomic.Int64 // lets the usual case, none, skip the lock
 	mu    sync.RWMutex
 	until map[string]time.Time
-	seq   int64 // the last one read from the store
+	seq   int64                                // the last one read from the store
+	sites atomic.Pointer[map[string]time.Time] // sites whose visits were ended, and when
 }
 
 func (r *revoked) has(id string) bool {
@@ -74,6 +75,14 @@ func (v *Verifier) Sync(ctx context.Context) error {
 		return fmt.Errorf("list revocations: %w", err)
 	}
 	for _, r := range list {
+		known, err := v.mark(ctx, r)
+		if err != nil {
+			return err
+		}
+		if known {
+			v.revoked.seq = max(v.revoked.seq, r.Seq)
+			continue
+		}
 		if err := v.revoked.add(r.SessionID, r.Until); err != nil {
 			return err
 		}

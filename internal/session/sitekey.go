@@ -26,7 +26,17 @@ type StoredKey struct {
 	CreatedAt time.Time
 	// LastUsedAt is coarse (a minute); zero: never. RevokedAt zero: not revoked.
 	LastUsedAt time.Time
-	RevokedAt  time.Time
+	// RevokedAt may lie ahead: the key has a successor, and counts until then.
+	RevokedAt time.Time
+}
+
+// MaxSkew is how far the clocks of those who revoke and those who check may be apart.
+const MaxSkew = time.Minute
+
+// Revoked says whether the key is good for nothing at now. A revocation ahead holds MaxSkew
+// early, so that one that is meant at once never waits for a slow clock.
+func (k *StoredKey) Revoked(now time.Time) bool {
+	return !k.RevokedAt.IsZero() && !now.Add(MaxSkew).Before(k.RevokedAt)
 }
 
 // Printed is a new site key as it is shown, once. User is the first half where the
@@ -49,7 +59,7 @@ type SiteKeyStore interface {
 	FindPermitKey(ctx context.Context, key ed25519.PublicKey) (StoredKey, error)
 	// ListSiteKeys lists the keys of a site, or of all sites for "", oldest first.
 	ListSiteKeys(ctx context.Context, site string) ([]StoredKey, error)
-	// RevokeSiteKey sets RevokedAt once, or wraps ErrKeyNotFound. Revoking twice is no error.
+	// RevokeSiteKey sets RevokedAt, or wraps ErrKeyNotFound. Of two times the earlier stays.
 	RevokeSiteKey(ctx context.Context, id string, at time.Time) error
 	// TouchSiteKeys moves LastUsedAt forward, by key id; ids that are not there are ignored.
 	TouchSiteKeys(ctx context.Context, used map[string]time.Time) error

@@ -143,13 +143,13 @@ type Attempt struct {
 // failures gets problem.RateLimited for keys that this process has not seen before (keys
 // in use keep working). A store that cannot be asked is problem.StoreUnavailable.
 func (s *SiteKeys) Verify(ctx context.Context, a Attempt) (StoredKey, error) {
-	return s.verify(ctx, a, opens)
+	return s.verify(ctx, a, s.opens)
 }
 
 // VerifyAny is Verify for what belongs to no connection: a key of one connection is good
 // too, and the caller holds the key's Connection against what is asked for.
 func (s *SiteKeys) VerifyAny(ctx context.Context, a Attempt) (StoredKey, error) {
-	return s.verify(ctx, a, func(k *StoredKey, a Attempt) bool { return k.RevokedAt.IsZero() && k.Site == a.Site })
+	return s.verify(ctx, a, func(k *StoredKey, a Attempt) bool { return !k.Revoked(s.o.Now()) && k.Site == a.Site })
 }
 
 func (s *SiteKeys) verify(ctx context.Context, a Attempt, good func(*StoredKey, Attempt) bool) (StoredKey, error) {
@@ -246,7 +246,7 @@ func (s *SiteKeys) lookup(ctx context.Context, v string, short [32]byte, known *
 	if subtle.ConstantTimeCompare(key.AuthHash[:], hash[:]) != 1 {
 		return nil, storeFault(errors.New("the store answered with another key"))
 	}
-	if !key.RevokedAt.IsZero() {
+	if key.Revoked(now) {
 		s.cache.Invalidate(short)
 		return nil, nil
 	}
@@ -269,8 +269,8 @@ func userFits(k *StoredKey, short [][32]byte) bool {
 	return false
 }
 
-func opens(k *StoredKey, a Attempt) bool {
-	return k.RevokedAt.IsZero() && k.Site == a.Site && (k.Connection == "" || k.Connection == a.Connection)
+func (s *SiteKeys) opens(k *StoredKey, a Attempt) bool {
+	return !k.Revoked(s.o.Now()) && k.Site == a.Site && (k.Connection == "" || k.Connection == a.Connection)
 }
 
 func (s *SiteKeys) touch(id string, now time.Time) {

@@ -129,6 +129,8 @@ func (v *Verifier) holds(k *verified, siteName string, origin site.Origin, now t
 		return errors.New("token is of another origin")
 	case !now.Before(k.session.ExpiresAt):
 		return errors.New("token has expired")
+	case v.revoked.siteEnded(siteName, k.session.IssuedAt):
+		return errors.New("the visits of the site were ended")
 	case v.revoked.has(k.session.ID):
 		return errors.New("the visit was ended")
 	}

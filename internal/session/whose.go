@@ -21,7 +21,7 @@ func (s *SiteKeys) Whose(ctx context.Context, a Attempt) (StoredKey, error) {
 	if err != nil {
 		return StoredKey{}, err
 	}
-	if key == nil || !key.RevokedAt.IsZero() {
+	if key == nil || key.Revoked(now) {
 		if _, err := s.o.Limiter.AllowAll(ctx, now, []ratelimit.Check{s.failures(a.Client)}); err != nil {
 			return StoredKey{}, limiterFault(err)
 		}

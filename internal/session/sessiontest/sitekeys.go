@@ -86,6 +86,11 @@ func revoke(t *testing.T, s session.SiteKeyStore, k session.StoredKey) {
 	}
 	k.RevokedAt = noon()
 	expectSiteKey(t, s, k)
+	if err := s.RevokeSiteKey(t.Context(), k.ID, noon().Add(-time.Hour)); err != nil { // it was rotated, and has now leaked
+		t.Fatal(err)
+	}
+	k.RevokedAt = noon().Add(-time.Hour)
+	expectSiteKey(t, s, k)
 	if err := s.RevokeSiteKey(t.Context(), "none", noon()); !errors.Is(err, session.ErrKeyNotFound) {
 		t.Errorf("an unknown id: %v, want ErrKeyNotFound", err)
 	}

@@ -85,14 +85,14 @@ func scanSiteKey(row pgx.CollectableRow) (k session.StoredKey, err error) {
 // returns nil.
 func (s *Store) RevokeSiteKey(ctx context.Context, id string, at time.Time) error {
 	err := s.change(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE site_keys SET revoked_at = coalesce(revoked_at, $1) WHERE id = $2`, millis(at), id)
+		tag, err := tx.Exec(ctx, `UPDATE site_keys SET revoked_at = least(coalesce(revoked_at, $1), $1) WHERE id = $2`, millis(at), id)
 		if err == nil && tag.RowsAffected() == 0 {
 			return session.ErrKeyNotFound
 		}
 		if err != nil {
 			return err
 		}
-		return s.addEvent(ctx, tx, audit.AdminEvent{Kind: audit.KindKeyRevoked, Name: id})
+		return s.addEvent(ctx, tx, audit.AdminEvent{Kind: revocation(at, s.now()), Name: id})
 	})
 	if err != nil {
 		return fmt.Errorf("revoke site key %s: %w", id, err)
@@ -113,4 +113,12 @@ func (s *Store) TouchSiteKeys(ctx context.Context, used map[string]time.Time) er
 		return fmt.Errorf("touch site keys: %w", err)
 	}
 	return nil
+}
+
+// revocation is the act: a key that still counts for a while was rotated.
+func revocation(at, now time.Time) audit.Kind {
+	if at.After(now.Add(session.MaxSkew)) {
+		return audit.KindKeyRotated
+	}
+	return audit.KindKeyRevoked
 }

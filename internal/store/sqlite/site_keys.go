@@ -99,14 +99,14 @@ func scanSiteKey(row interface{ Scan(...any) error }) (session.StoredKey, error)
 // RevokeSiteKey implements session.SiteKeyStore.
 func (s *Store) RevokeSiteKey(ctx context.Context, id string, at time.Time) error {
 	err := s.writer.do(ctx, func(tx *sql.Tx) error {
-		n, err := exec(tx, `UPDATE site_keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?`, millis(at), id)
+		n, err := exec(tx, `UPDATE site_keys SET revoked_at = min(coalesce(revoked_at, ?1), ?1) WHERE id = ?2`, millis(at), id)
 		if err == nil && n == 0 {
 			return session.ErrKeyNotFound
 		}
 		if err != nil {
 			return err
 		}
-		return s.addEvent(tx, audit.AdminEvent{Kind: audit.KindKeyRevoked, Name: id})
+		return s.addEvent(tx, audit.AdminEvent{Kind: revocation(at, s.now()), Name: id})
 	})
 	if err != nil {
 		return fmt.Errorf("revoke site key %s: %w", id, err)
@@ -128,4 +128,12 @@ func (s *Store) TouchSiteKeys(ctx context.Context, used map[string]time.Time) er
 		return fmt.Errorf("touch site keys: %w", err)
 	}
 	return nil
+}
+
+// revocation is the act: a key that still counts for a while was rotated.
+func revocation(at, now time.Time) audit.Kind {
+	if at.After(now.Add(session.MaxSkew)) {
+		return audit.KindKeyRotated
+	}
+	return audit.KindKeyRevoked
 }
