@@ -27,6 +27,7 @@ import (
 	"sallyport/internal/egress"
 	"sallyport/internal/guard"
 	"sallyport/internal/ingress"
+	"sallyport/internal/login"
 	"sallyport/internal/outbound"
 	"sallyport/internal/permit"
 	"sallyport/internal/problem"
@@ -96,6 +97,7 @@ type Gate struct {
 	permitReader *permit.Reader
 	receipts     *receipt.Issuer
 	desk         *receipt.Desk
+	logins       *login.Desk
 
 	authority *sdkproxy.Authority // nil: there is no SDK port
 	server    *ingress.Server
@@ -198,6 +200,9 @@ func (g *Gate) openCallers(ctx context.Context, file *config.File) error {
 		return err
 	}
 	g.store.Follow(func(ctx context.Context) error { g.siteKeys.Recheck(); return g.verifier.Sync(ctx) })
+	if err = g.openLogins(); err != nil {
+		return err
+	}
 	return g.openStatements()
 }
 
@@ -366,7 +371,8 @@ func (g *Gate) housekeeping(ctx context.Context) error {
 		_, err4 := g.store.PurgePermits(ctx, both)
 		_, err5 := g.store.PurgeReceipts(ctx, both)
 		_, err6 := g.store.PurgeBudgets(ctx, both.Add(-budgetsKept))
-		if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil && ctx.Err() == nil {
+		_, err7 := g.store.PurgeLogins(ctx, both)
+		if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil && ctx.Err() == nil {
 			g.log.Error("expired rows were not removed", "error", err)
 		}
 	}

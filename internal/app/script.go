@@ -19,6 +19,7 @@ import (
 type scriptSite struct {
 	Connections map[string]scriptConnection `json:"connections"`
 	Prices      map[string]scriptPrices     `json:"prices,omitempty"`
+	Logins      []string                    `json:"logins,omitempty"` // connections to sign in with
 }
 
 // scriptPrices is a price list as pages may see it: what a visitor pays is no secret.
@@ -84,6 +85,9 @@ func (g *Gate) scripts(f *config.File) (map[string][]byte, error) {
 func script(s *site.Site, catalog config.Catalog) ([]byte, error) {
 	table := scriptSite{Connections: map[string]scriptConnection{}}
 	for name, c := range s.Connections {
+		if c.Login != nil {
+			table.Logins = append(table.Logins, name)
+		}
 		if len(c.Browser) == 0 && len(c.Public) == 0 {
 			continue
 		}
@@ -102,6 +106,7 @@ func script(s *site.Site, catalog config.Catalog) ([]byte, error) {
 		}
 		table.Connections[name] = conn
 	}
+	slices.Sort(table.Logins)
 	var raw bytes.Buffer
 	enc := json.NewEncoder(&raw) // escapes <, > and &: the table stands in a script
 	if err := enc.Encode(table); err != nil {

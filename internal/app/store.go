@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/budget"
 	"sallyport/internal/config"
 	"sallyport/internal/egress"
+	"sallyport/internal/login"
 	"sallyport/internal/openid"
 	"sallyport/internal/outbound"
 	"sallyport/internal/receipt"
@@ -36,6 +37,7 @@ type Store interface {
 	egress.Permits
 	receipt.Store
 	openid.KeyStore
+	login.Store
 	seal.KeyStore
 	budget.Store
 	audit.AdminEvents

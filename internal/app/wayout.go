@@ -80,14 +80,10 @@ func (w *wayOut) host(c *site.Connection, p *provider.Pack, server string) (*out
 	config := outbound.HostConfig{Dialer: w.dialer, Retry: retryRule(p), URL: p.Servers[server].URL[c.Mode],
 		Timeouts: outbound.Timeouts{Total: callTime}}
 	key := c.Site + "\x00" + p.ID + "\x00" + config.URL
+	if err := upstreamOf(c, &config); err != nil {
+		return nil, err
+	}
 	if u := c.Upstream; u != nil {
-		config.URL, config.Private = u.URL, u.Private
-		if len(u.CA) > 0 {
-			config.Roots = x509.NewCertPool()
-			if !config.Roots.AppendCertsFromPEM(u.CA) {
-				return nil, errors.New("upstream.ca holds no PEM certificate")
-			}
-		}
 		key = strings.Join([]string{p.ID, c.Site, c.Name, u.URL, string(u.CA), fmt.Sprint(u.Private)}, "\x00")
 	}
 	if config.URL == "" {
@@ -104,6 +100,22 @@ func (w *wayOut) host(c *site.Connection, p *provider.Pack, server string) (*out
 	}
 	w.hosts[key] = h
 	return h, nil
+}
+
+// upstreamOf puts the connection's own upstream in the place of the provider's host.
+func upstreamOf(c *site.Connection, config *outbound.HostConfig) error {
+	u := c.Upstream
+	if u == nil {
+		return nil
+	}
+	config.URL, config.Private = u.URL, u.Private
+	if len(u.CA) > 0 {
+		config.Roots = x509.NewCertPool()
+		if !config.Roots.AppendCertsFromPEM(u.CA) {
+			return errors.New("upstream.ca holds no PEM certificate")
+		}
+	}
+	return nil
 }
 
 func retryRule(p *provider.Pack) outbound.RetryRule {

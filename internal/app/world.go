@@ -36,9 +36,11 @@ func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	calls := &visits{gate: g, sites: file.Sites, calls: gate}
 	return ingress.NewSnapshot(ingress.World{
+		Logins:   &counter{gate: g, file: file, visit: calls},
 		Receipts: desk{gate: g, config: file.Hash}, SDK: g.sdkConnections(file),
-		Sites: file.Sites, GateHosts: file.Listen.Names, Caller: gate, Sessions: &visits{gate: g, sites: file.Sites, calls: gate},
+		Sites: file.Sites, GateHosts: file.Listen.Names, Caller: gate, Sessions: calls,
 		Script:  func(name string) []byte { return scripts[name] },
 		Methods: func(c *site.Connection) []string { return browserMethods(file.Catalog, c) },
 		Headers: func(c *site.Connection) []string { return browserHeaders(file.Catalog, c) },

@@ -28,6 +28,7 @@ func Packages() map[string]Ring {
 		"schema/schematest": 1,
 
 		"egress": 2, "egress/egresstest": 2, "openid": 2, "openid/openidtest": 2, "mock": 2, "importer": 2, "typescript": 2,
+		"login": 2, "login/logintest": 2,
 
 		"ingress": 3, "sdkproxy": 3, "observe": 3, "store/sqlite": 3, "store/postgres": 3, "store/redis": 3, "store/compiled": 3,
 		"secret/env": 3, "secret/file": 3, "secret/keystore": 3,
@@ -43,6 +44,7 @@ func Edges() map[string][]string {
 		"secret/seal/sealtest":    {"secret", "secret/seal"},
 		"egress/egresstest":       {"egress"},
 		"openid/openidtest":       {"openid"},
+		"login/logintest":         {"login"},
 		"audit/audittest":         {"audit"},
 		"secret":                  {"problem"},
 		"budget":                  {"money"},

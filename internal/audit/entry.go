@@ -56,6 +56,9 @@ const (
 	KindAdminRefused Kind = "admin-refused"
 	// KindReceiptClaimed: a site's backend used a receipt up.
 	KindReceiptClaimed Kind = "receipt-claimed"
+	KindLogin          Kind = "login"         // a visitor signed in
+	KindLogout         Kind = "logout"        // a visitor signed out
+	KindLoginRemoved   Kind = "login-removed" // an identity provider had a person forgotten; Name says why
 	// KindAuthorityIssued: the certificate of the SDK port's authority was issued; Name is its fingerprint.
 	KindAuthorityIssued Kind = "authority-issued"
 	KindAlert           Kind = "alert" // a guard or a budget wants an operator's eyes; Name says which and why
@@ -70,7 +73,7 @@ func Kinds() []Kind {
 	return []Kind{KindIntent, KindOutcome, KindRefused, KindStarted, KindStopped, KindConfigLoaded,
 		KindConfigRefused, KindFrozen, KindThawed, KindKeyCreated, KindKeyRevoked, KindSecretSet,
 		KindSecretRotated, KindSecretRemoved, KindAdminLogin, KindAdminRefused, KindAlert, KindReceiptClaimed, KindAuthorityIssued,
-		KindSecretStaged, KindSecretFinished, KindSecretLeaked, KindKeyRotated, KindProbed,
+		KindSecretStaged, KindSecretFinished, KindSecretLeaked, KindKeyRotated, KindProbed, KindLogin, KindLogout, KindLoginRemoved,
 		KindWALTorn, KindWALDamaged, KindWALRetired}
 }
 

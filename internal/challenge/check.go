@@ -75,6 +75,7 @@ func (w *Work) Check(ctx context.Context, b Binding, proof string) error {
 const (
 	UsedVoucher = "voucher"
 	UsedToken   = "token"
+	UsedLogin   = "login"
 	usedWork    = "work"
 )
 

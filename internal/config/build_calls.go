@@ -72,7 +72,8 @@ func (l *linker) needs() {
 			ops = append(ops, op)
 		}
 	}
-	if len(ops) == 0 && !l.v.at("browser").present() && !l.v.at("backend").present() {
+	l.loginNeeds()
+	if len(ops) == 0 && l.conn.Login == nil && !l.v.at("browser").present() && !l.v.at("backend").present() {
 		l.fault(l.v, "nobody may call anything on this connection", "allow operations under browser or backend")
 	}
 	if l.conn.Mode != provider.Live && l.conn.Mode != provider.Sandbox {

@@ -56,6 +56,7 @@ func (b *builder) connection(s *site.Site, name string, v, siteValue *value) *si
 	conn.Budgets = b.budgets(v.at("budget"))
 	l.browser(v.at("browser"))
 	l.backend(v.at("backend"))
+	l.login(v.at("login"))
 	l.needs()
 	l.budgeted(siteValue)
 	return conn

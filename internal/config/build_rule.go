@@ -45,7 +45,7 @@ func (l *linker) rule(op *contract.Operation, v *value) *site.BrowserRule {
 	r.returns(v.at("returns"))
 	r.receipt(v.at("receipt"))
 	r.rule.Limits = l.limits(v.at("limit"), ratelimit.PerSession, ratelimit.PerPrefix, ratelimit.PerOperation)
-	r.rule.Vouched = v.at("vouched").str() == "required"
+	r.rule.Vouched, r.rule.SignedIn = v.at("vouched").str() == "required", v.at("vouched").str() == "login"
 	r.overlaps()
 	r.guarded()
 	r.required()

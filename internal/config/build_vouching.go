@@ -26,8 +26,8 @@ func vouchingKeys() *key {
 }
 
 func vouchedKey() *key {
-	return &key{name: "vouched", kind: kindText, def: "what the site's `vouching` demands", enum: []string{"required"}, want: "required, or nothing", example: "required",
-		doc: "`required`: only visits that the site's backend vouches for may call this operation; no challenge is enough."}
+	return &key{name: "vouched", kind: kindText, def: "what the site's `vouching` demands", enum: []string{"required", "login"}, want: "required, login, or nothing", example: "required",
+		doc: "`required`: only visits that the site's backend vouches for may call this operation; no challenge is enough. `login`: only visitors who are signed in, or for whose visit the backend vouches."}
 }
 
 // vouching reads what the site wants; whether its connection fits shows when all are known.

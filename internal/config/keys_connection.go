@@ -32,7 +32,7 @@ func connectionKeys() *key {
 		mockKeys(),
 		{name: "purpose", later: "consent and purposes are not recorded; do not connect a provider that needs the visitor's consent"},
 		{name: "webhooks", later: "let the provider deliver to the site's own handler meanwhile"},
-		{name: "login", later: "sign-in through the gate comes later; the provider's page-side button works without the gate"},
+		loginKeys(),
 	}}
 }
 

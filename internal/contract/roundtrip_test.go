@@ -111,6 +111,9 @@ func TestBuiltinRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if len(d.Operations()) == 0 {
+			continue // said on purpose, in the contract
+		}
 		rounds := 0
 		round := func(t *rapid.T) {
 			o := rapid.SampledFrom(d.Operations()).Draw(t, "operation")

@@ -281,7 +281,7 @@ func guardHint(r guard.Reason) string {
 
 func (x *exchange) guardSubject() guard.Subject {
 	return guard.Subject{Site: x.call.Site, Connection: x.call.Connection, Visit: x.visit, Client: x.call.Client,
-		Backend: x.caller == site.Backend, Vouched: x.session.Vouched >= session.ByBackend}
+		Backend: x.caller == site.Backend, Vouched: x.session.Vouched >= session.ByLogin}
 }
 
 // readDestinations reads who gets the message, once.

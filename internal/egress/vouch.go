@@ -53,6 +53,8 @@ func Need(s *site.Site, rule *site.BrowserRule, op *contract.Operation) session.
 	switch {
 	case rule.Vouched:
 		return session.ByBackend
+	case rule.SignedIn:
+		return session.ByLogin
 	case len(rule.Sealed) > 0: // a permit of the backend speaks for each call
 		return session.ByNobody
 	case s.Vouching.Demand == site.DemandNone:
@@ -100,6 +102,9 @@ func vouch(ctx context.Context, g *Gate, x *exchange) Decision {
 	case have < need && need == session.ByBackend:
 		return deny(problem.New(problem.VoucherRequired, "operation %s is only for visits that the site's backend vouches for", x.op.ID).
 			WithHint("have the backend sign a voucher for this visit and send it to POST session as %s", VoucherHeader))
+	case have < need && need == session.ByLogin:
+		return deny(problem.New(problem.LoginRequired, "operation %s is only for visitors who are signed in", x.op.ID).
+			WithHint("send the visitor to login/CONNECTION (client.js: login), or have the site's backend vouch for the visit"))
 	case have < need && need == session.ByChallenge:
 		return deny(askBots(x.site.Site))
 	case have < need:

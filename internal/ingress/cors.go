@@ -24,11 +24,15 @@ func (r *route) corsHeaders() []string {
 }
 
 // allowed reports whether a page on origin may use r. Preview origins count only where
-// no live system can be reached. There is no cookie and no client certificate in this
-// listener's authentication, so Access-Control-Allow-Credentials is never sent.
+// no live system can be reached.
 func (r *route) allowed(origin string) bool {
-	if r.site == nil || origin == "" || origin == "null" || r.end == endReceipts {
+	switch {
+	case r.site == nil, origin == "", origin == "null", r.end == endReceipts:
 		return false
+	case r.end == endLogin, r.end == endCallback, r.end == endDeletion, r.end == endDeauthorize: // navigations, and providers
+		return false
+	case r.end == endMe, r.end == endLogout:
+		return r.cookies(origin)
 	}
 	previews := r.site.previews
 	if r.end == endCall || r.conn != nil {
@@ -37,8 +41,12 @@ func (r *route) allowed(origin string) bool {
 	return r.site.site.Allows(site.Origin(origin), previews)
 }
 
-// allow puts the reply headers for an allowed origin; Vary is always there already.
-func allowOrigin(h http.Header, origin string) {
+// allow puts the reply headers for an allowed origin; Vary is always there already. Cookies
+// go only where visitors sign in, and only for an exact origin of the site.
+func (r *route) allow(h http.Header, origin string) {
+	if r.cookies(origin) {
+		h.Set("Access-Control-Allow-Credentials", "true")
+	}
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Set("Access-Control-Expose-Headers", exposed)
 }
@@ -61,7 +69,7 @@ func (x *exchange) preflight() *problem.Error {
 	if x.r.Header.Get("Access-Control-Request-Private-Network") != "" {
 		return problem.New(problem.OriginRefused, "pages of public networks may not use this gate on a private one")
 	}
-	allowOrigin(x.w.Header(), x.origin)
+	x.route.allow(x.w.Header(), x.origin)
 	if !slices.Contains(x.methods(), method) {
 		return x.methodRefused()
 	}
@@ -95,8 +103,12 @@ func (x *exchange) methods() []string {
 	switch x.route.end {
 	case endCall:
 		return x.route.site.methods[x.route.conn]
-	case endReceipts:
+	case endReceipts, endLogout, endDeauthorize:
 		return []string{"POST"}
+	case endLogin, endCallback, endMe:
+		return []string{"GET"}
+	case endDeletion:
+		return []string{"GET", "POST"}
 	case endSession:
 		return []string{"GET", "POST", "DELETE"}
 	default:
@@ -126,7 +138,7 @@ func (x *exchange) checkBrowser() *problem.Error {
 	if !x.route.allowed(x.origin) {
 		return originRefused()
 	}
-	allowOrigin(x.w.Header(), x.origin)
+	x.route.allow(x.w.Header(), x.origin)
 	if fetchSite != "" && !x.fetchFits(fetchSite) {
 		return problem.New(problem.OriginRefused, "the browser's Fetch metadata and Origin contradict each other").
 			WithHint("call from the page's script with fetch in mode cors")

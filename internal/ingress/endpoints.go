@@ -102,7 +102,7 @@ func (x *exchange) script() *problem.Error {
 		if !x.route.allowed(x.origin) {
 			return originRefused()
 		}
-		allowOrigin(x.w.Header(), x.origin)
+		x.route.allow(x.w.Header(), x.origin)
 	}
 	h := x.w.Header()
 	h.Set("Content-Type", "text/javascript; charset=utf-8")

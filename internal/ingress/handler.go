@@ -176,7 +176,7 @@ func (x *exchange) run() *problem.Error {
 	var p *problem.Error
 	if x.route, p = x.world.find(x.info, x.r.Host, x.path); p != nil {
 		if x.route.allowed(x.origin) {
-			allowOrigin(x.w.Header(), x.origin)
+			x.route.allow(x.w.Header(), x.origin)
 		}
 		return p
 	}
@@ -201,7 +201,9 @@ func (x *exchange) dispatch() *problem.Error {
 			return notFound()
 		}
 		return x.receipts()
-	case endSession, endCall:
+	case endLogin, endCallback, endDeletion, endDeauthorize:
+		return x.login()
+	case endSession, endCall, endMe, endLogout:
 	default:
 		return notFound()
 	}
@@ -212,8 +214,13 @@ func (x *exchange) dispatch() *problem.Error {
 	if x.client, p = x.s.config.Behind.client(x.info.peer, x.r.Header); p != nil {
 		return p
 	}
-	if x.route.end == endSession {
+	switch x.route.end {
+	case endSession:
 		return x.session()
+	case endMe:
+		return x.me()
+	case endLogout:
+		return x.logout()
 	}
 	return x.call()
 }

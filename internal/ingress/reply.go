@@ -55,7 +55,7 @@ func (s *Server) refusalOf(info *connInfo, h *head, p *problem.Error) []byte {
 		path, _, _ := strings.Cut(h.target, "?")
 		route, _ := s.world.Load().find(info, h.host, path)
 		if origin := h.only("Origin"); route.allowed(origin) {
-			allowOrigin(header, origin)
+			route.allow(header, origin)
 		}
 	}
 	body := spoken(p, h.only("Origin")).Document(id)

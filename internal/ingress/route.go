@@ -21,6 +21,12 @@ const (
 	endKeys
 	endHealth
 	endReady
+	endLogin
+	endCallback
+	endDeletion
+	endDeauthorize
+	endMe
+	endLogout
 )
 
 // String names the endpoint in logs.
@@ -40,6 +46,12 @@ func (e endpoint) String() string {
 		return "health"
 	case endReady:
 		return "ready"
+	case endLogin, endCallback, endDeletion, endDeauthorize:
+		return "login"
+	case endMe:
+		return "me"
+	case endLogout:
+		return "logout"
 	}
 	return "none"
 }
@@ -115,6 +127,10 @@ func (r *siteRoutes) find(rest string) (route, *problem.Error) {
 		return out, nil
 	case "client.js":
 		out.end = endScript
+		return out, nil
+	}
+	if end, name := r.routeLogin(rest); end != nowhere {
+		out.end, out.name = end, name
 		return out, nil
 	}
 	rest, ok := strings.CutPrefix(rest, "api/")
@@ -202,7 +218,7 @@ func (s *Snapshot) isPage(name, path string) bool {
 	}
 	first, _, _ := strings.Cut(rest, "/")
 	switch first {
-	case "api", "session", "receipts", "hooks", "events", "client.js", "consent.js", "csp-report":
+	case "api", "session", "receipts", "login", "logout", "me", "hooks", "events", "client.js", "consent.js", "csp-report":
 		return false
 	}
 	return shared(path) == nowhere && !strings.HasPrefix(path, "/.well-known/")

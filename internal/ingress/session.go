@@ -47,6 +47,9 @@ func (x *exchange) session() *problem.Error {
 	if _, renew := x.r.Header["Authorization"]; renew {
 		return x.token(x.world.sessions.Renew(x.r.Context(), of))
 	}
+	if done, p := x.signedIn(of); done {
+		return p
+	}
 	return x.token(x.world.sessions.Mint(x.r.Context(), of.Site, of.Origin, of.Client))
 }
 

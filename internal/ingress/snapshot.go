@@ -49,7 +49,7 @@ type Evidence struct {
 // Visit is what a page may know of its visit.
 type Visit struct {
 	ID      string
-	Vouched string // nobody, work, challenge, backend
+	Vouched string // nobody, work, challenge, login, backend
 	Expires time.Time
 	// Challenge is the task that would raise the visit; nil where it needs none.
 	Challenge any
@@ -65,6 +65,8 @@ type World struct {
 	Sessions  Sessions
 	// Receipts takes receipts back; nil: no site has POST receipts.
 	Receipts Receipts
+	// Logins signs visitors in; nil: no site has login.
+	Logins Logins
 	// Script gives a site's client.js; it is asked once per site.
 	Script func(siteName string) []byte
 	// Methods gives the methods of a connection's operations that browsers may call,
@@ -83,6 +85,7 @@ type Snapshot struct {
 	caller   egress.Caller
 	sessions Sessions
 	receipts Receipts
+	logins   Logins
 	hosts    map[string]*siteRoutes
 	paths    map[string]*siteRoutes
 	gate     map[string]bool
@@ -120,7 +123,7 @@ func NewSnapshot(w World) (*Snapshot, error) {
 		return nil, errors.New("build routes: Caller, Sessions and Script are needed")
 	}
 	s := &Snapshot{
-		caller: w.Caller, sessions: w.Sessions, receipts: w.Receipts,
+		caller: w.Caller, sessions: w.Sessions, receipts: w.Receipts, logins: w.Logins,
 		hosts: map[string]*siteRoutes{}, paths: map[string]*siteRoutes{}, gate: map[string]bool{},
 		ownHosts: map[string]*target{}, ownPorts: map[string]*ownPort{}, tunnels: w.SDK,
 	}

@@ -47,6 +47,13 @@ const (
 	VoucherRequired   Code = "voucher_required"
 	VoucherRefused    Code = "voucher_refused"
 
+	// Signing in.
+	LoginRequired Code = "login_required"
+	LoginRefused  Code = "login_refused"
+	LoginState    Code = "login_state"
+	LoginUpstream Code = "login_upstream"
+	ReturnRefused Code = "return_refused"
+
 	// What the caller sent.
 	ParameterRefused    Code = "parameter_refused"
 	NotOwned            Code = "not_owned"
@@ -129,6 +136,11 @@ func Codes() []Info {
 		{ChallengeRefused, http.StatusForbidden, "The answer to the challenge does not count"},
 		{VoucherRequired, http.StatusForbidden, "The site's backend has to vouch for this visit"},
 		{VoucherRefused, http.StatusForbidden, "The voucher does not count"},
+		{LoginRequired, http.StatusForbidden, "The visitor has to sign in first"},
+		{LoginRefused, http.StatusForbidden, "The sign-in was declined or does not count"},
+		{LoginState, http.StatusBadRequest, "This browser did not begin that sign-in"},
+		{LoginUpstream, http.StatusBadGateway, "The identity provider's answer does not count"},
+		{ReturnRefused, http.StatusBadRequest, "The address to return to is not the site's"},
 		{ParameterRefused, http.StatusUnprocessableEntity, "Parameter not allowed from this caller"},
 		{NotOwned, http.StatusForbidden, "This visit did not receive that object"},
 		{PermitRequired, http.StatusForbidden, "A permit of the site's backend is required"},

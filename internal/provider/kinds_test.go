@@ -201,7 +201,7 @@ func TestAccountsAreOursAlone(t *testing.T) {
 func builtin(t *testing.T) []*provider.Pack {
 	t.Helper()
 	packs, err := provider.Builtin().Load()
-	if err != nil || len(packs) != 10 {
+	if err != nil || len(packs) != 11 {
 		t.Fatalf("%d packs, %v", len(packs), err)
 	}
 	return packs

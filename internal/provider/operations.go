@@ -13,7 +13,7 @@ func (p *Pack) checkContract(f *faults) {
 	if p.contract == nil {
 		return // a pack by itself, as config and tools read it
 	}
-	if len(p.contract.Operations()) == 0 {
+	if len(p.contract.Operations()) == 0 && p.Login == nil {
 		f.add("contract: it has no operation")
 	}
 	servers, auths := make(map[string]bool), make(map[string]bool)

@@ -77,7 +77,10 @@ type Pack struct {
 	// Probes tell whether a credential is good, the best first.
 	Probes []Probe `json:"probes,omitempty"`
 	// Rotation says how a credential is changed and revoked.
-	Rotation   *Rotation    `json:"rotation,omitempty"`
+	Rotation *Rotation `json:"rotation,omitempty"`
+	// Login is set where visitors can sign in with the provider: a connection of it may have
+	// a login.
+	Login      *Login       `json:"login,omitempty"`
 	Surface    Surface      `json:"surface"`
 	KeyShapes  []KeyShape   `json:"key_shapes,omitempty"`
 	Caching    *Fact        `json:"caching,omitempty"`

@@ -101,6 +101,7 @@ func (p *Pack) Validate() []error {
 	p.checkKeyShapes(f)
 	p.checkBotCheck(f)
 	p.checkProbes(f)
+	p.checkLogin(f)
 	p.checkFacts(f)
 	p.checkPrices(f)
 	p.checkContract(f)
@@ -132,7 +133,7 @@ func (p *Pack) checkHead(f *faults) {
 }
 
 func (p *Pack) checkServers(f *faults) {
-	if len(p.Servers) == 0 {
+	if len(p.Servers) == 0 && (p.Login == nil || p.Login.Issuer != "") { // the file names the issuer
 		f.add("servers: none given")
 	}
 	for _, name := range sortedKeys(p.Servers) {

@@ -55,6 +55,8 @@ type Request struct {
 	Origin site.Origin
 	Client netip.Addr
 	TTL    time.Duration // 0 or more than MaxTTL: MaxTTL
+	// Login is who signed in; the token lives no longer than that.
+	Login Login
 }
 
 // Minted is a new visit. Token is a bearer credential: never log it.
@@ -72,6 +74,7 @@ const (
 	mintOperation  = "session.mint"
 	raiseOperation = "session.raise"
 	renewOperation = "session.renew"
+	loginOperation = "session.login"
 )
 
 // Mint starts a visit. Over a limit it returns problem.RateLimited, with Checks and
@@ -97,6 +100,13 @@ func (i *Issuer) Mint(ctx context.Context, r Request) (Minted, error) {
 		Issuer: i.o.Name, Audience: r.Site, Origin: r.Origin, Session: randomID(), TokenID: randomID(),
 		IssuedAt: now.Unix(), Expires: now.Add(ttl).Unix(),
 	}
+	if r.Login.Is() {
+		if !now.Before(r.Login.Ends.Add(-time.Second)) {
+			return Minted{}, refused(errors.New("the login is over"))
+		}
+		c.Vouched, c.Expires = ByLogin.String(), min(c.Expires, r.Login.Ends.Unix())
+		c = c.signedIn(r.Login)
+	}
 	if m.Token, err = i.sign(c); err != nil {
 		return Minted{}, fmt.Errorf("mint session: %w", err)
 	}
@@ -113,6 +123,12 @@ func (i *Issuer) AllowRaise(ctx context.Context, siteName string, client netip.A
 // AllowRenew counts a renewal, as AllowRaise does.
 func (i *Issuer) AllowRenew(ctx context.Context, siteName string, client netip.Addr) error {
 	return i.allow(ctx, renewOperation, siteName, client)
+}
+
+// AllowLogin counts a step of signing in (sending a visitor away, taking one back), as
+// AllowRaise does.
+func (i *Issuer) AllowLogin(ctx context.Context, siteName string, client netip.Addr) error {
+	return i.allow(ctx, loginOperation, siteName, client)
 }
 
 func (i *Issuer) allow(ctx context.Context, operation, siteName string, client netip.Addr) error {
@@ -166,6 +182,7 @@ func (i *Issuer) Raise(s Session, v Vouched) (Minted, error) {
 		Issuer: i.o.Name, Audience: s.Site, Origin: s.Origin, Session: s.ID, TokenID: randomID(),
 		IssuedAt: min(now.Unix(), s.ExpiresAt.Unix()-1), Expires: s.ExpiresAt.Unix(), Vouched: max(s.Vouched, v).String(), Since: s.Since.Unix(),
 	}
+	c = c.signedIn(s.Login)
 	token, err := i.sign(c)
 	if err != nil {
 		return Minted{}, fmt.Errorf("raise session: %w", err)
@@ -175,8 +192,8 @@ func (i *Issuer) Raise(s Session, v Vouched) (Minted, error) {
 
 // Renew gives a new token for the visit of s, which Verify has accepted: the same visit, so
 // that what belongs to it (objects that it received, permits, counts) stays its own while a
-// visitor is on the page. What vouched for it does not go over: evidence lasts as long as the
-// token that it raised. A visit of MaxVisit is refused like a bad token: a new one begins.
+// visitor is on the page. A sign-in goes over, until it ends; what else vouched does not: such
+// evidence lasts as long as the token that it raised. A visit of MaxVisit is refused like a bad token: a new one begins.
 func (i *Issuer) Renew(s Session, ttl time.Duration) (Minted, error) {
 	if s.ID == "" || s.Site == "" || s.Origin == "" || s.Since.IsZero() {
 		return Minted{}, errors.New("renew session: a verified session is required")
@@ -189,12 +206,19 @@ func (i *Issuer) Renew(s Session, ttl time.Duration) (Minted, error) {
 	if end := s.Since.Add(MaxVisit); expires.After(end) {
 		expires = end
 	}
+	if s.Login.Is() && expires.After(s.Login.Ends) {
+		expires = s.Login.Ends
+	}
 	if !now.Before(s.ExpiresAt) || !now.Before(expires.Truncate(time.Second)) {
 		return Minted{}, refused(errors.New("the visit is over"))
 	}
 	c := claims{
 		Issuer: i.o.Name, Audience: s.Site, Origin: s.Origin, Session: s.ID, TokenID: randomID(),
 		IssuedAt: now.Unix(), Expires: expires.Unix(), Since: s.Since.Unix(),
+	}
+	if s.Login.Is() {
+		c.Vouched = ByLogin.String()
+		c = c.signedIn(s.Login)
 	}
 	token, err := i.sign(c)
 	if err != nil {

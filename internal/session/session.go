@@ -37,17 +37,32 @@ type Session struct {
 	TokenID string
 	// Vouched is who speaks for the visit; the zero value is nobody.
 	Vouched Vouched
+	// Login is who signed in; the zero Login is nobody.
+	Login Login
 	// Since is when the visit began: the first of its tokens.
 	Since     time.Time
 	IssuedAt  time.Time
 	ExpiresAt time.Time
 }
 
+// Login is a sign-in through the gate, as the tokens of its visits say.
+type Login struct {
+	// ID names the sign-in; ending it ends all its visits (Verifier.RevokeLogin).
+	ID string
+	// Subject is the pseudonym of the person at this site.
+	Subject string
+	// Ends is when the sign-in is over, in whole seconds.
+	Ends time.Time
+}
+
+// Is reports whether somebody is signed in.
+func (l Login) Is() bool { return l.ID != "" }
+
 // Revocation is a visit that ended before its token expired.
 type Revocation struct {
 	// Seq orders revocations as the store accepted them; the store sets it.
 	Seq       int64
-	SessionID string
+	SessionID string // of a visit, or of a login
 	// Until is when the visit's last token has expired and the row may go.
 	Until time.Time
 }

@@ -41,6 +41,18 @@ type claims struct {
 	Vouched string `json:"vouched,omitempty"`
 	// Since is absent in the first token of a visit, which begins when it is issued.
 	Since int64 `json:"since,omitempty"`
+	// Login, Subject and Until (the end of the sign-in) stand together or not at all.
+	Login   string `json:"login,omitempty"`
+	Subject string `json:"sub,omitempty"`
+	Until   int64  `json:"until,omitempty"`
+}
+
+// signedIn puts a login into the claims; the zero Login puts in nothing.
+func (c claims) signedIn(l Login) claims {
+	if l.Is() {
+		c.Login, c.Subject, c.Until = l.ID, l.Subject, l.Ends.Unix()
+	}
+	return c
 }
 
 func (c claims) session() Session {
@@ -49,8 +61,12 @@ func (c claims) session() Session {
 	if since == 0 {
 		since = c.IssuedAt
 	}
+	var login Login
+	if c.Login != "" {
+		login = Login{ID: c.Login, Subject: c.Subject, Ends: time.Unix(c.Until, 0)}
+	}
 	return Session{
-		Vouched: vouched, Since: time.Unix(since, 0),
+		Login: login, Vouched: vouched, Since: time.Unix(since, 0),
 		ID: c.Session, Site: c.Audience, Origin: c.Origin, TokenID: c.TokenID,
 		IssuedAt: time.Unix(c.IssuedAt, 0), ExpiresAt: time.Unix(c.Expires, 0),
 	}
@@ -181,8 +197,11 @@ func readClaims(raw []byte) (claims, error) {
 		}
 		delete(m, "since")
 	}
+	if err := c.readLogin(m); err != nil {
+		return claims{}, err
+	}
 	if len(m) != 7 {
-		return claims{}, fmt.Errorf("token has %d claims beside vouched and since, not our 7", len(m))
+		return claims{}, fmt.Errorf("token has %d claims beside vouched, since and those of a login, not our 7", len(m))
 	}
 	var origin string
 	for name, to := range map[string]*string{"iss": &c.Issuer, "aud": &c.Audience, "origin": &origin, "sid": &c.Session, "jti": &c.TokenID} {
@@ -199,6 +218,31 @@ func readClaims(raw []byte) (claims, error) {
 		}
 	}
 	return c, nil
+}
+
+// readLogin takes the claims of a sign-in out of m: all of them, or none.
+func (c *claims) readLogin(m map[string]any) (err error) {
+	_, there := m["login"]
+	_, sub := m["sub"]
+	_, until := m["until"]
+	if !there && !sub && !until {
+		if c.Vouched == ByLogin.String() {
+			return errors.New("token says that a login vouches, and names none")
+		}
+		return nil
+	}
+	c.Login, _ = m["login"].(string)
+	c.Subject, _ = m["sub"].(string)
+	if c.Until, err = seconds(m, "until"); err != nil {
+		return err
+	}
+	if v, _ := ParseVouched(c.Vouched); c.Login == "" || c.Subject == "" || v < ByLogin {
+		return errors.New("token claims of a login are missing, not text, or do not vouch")
+	}
+	for _, name := range []string{"login", "sub", "until"} {
+		delete(m, name)
+	}
+	return nil
 }
 
 func seconds(m map[string]any, name string) (int64, error) {
@@ -221,6 +265,8 @@ func (c claims) current(now time.Time) error {
 		return errors.New("token is from the future")
 	case expires.Sub(issued) > MaxTTL || !expires.After(issued):
 		return fmt.Errorf("token lives longer than %s", MaxTTL)
+	case c.Login != "" && c.Until < c.Expires:
+		return errors.New("the token lives longer than its login")
 	case c.Since > c.IssuedAt || c.Since > 0 && expires.Sub(time.Unix(c.Since, 0)) > MaxVisit:
 		return fmt.Errorf("the visit lasts longer than %s", MaxVisit)
 	}

@@ -133,11 +133,19 @@ func (v *Verifier) holds(k *verified, siteName string, origin site.Origin, now t
 		return errors.New("the visits of the site were ended")
 	case v.revoked.has(k.session.ID):
 		return errors.New("the visit was ended")
+	case k.session.Login.Is() && v.revoked.has(k.session.Login.ID):
+		return errors.New("the visitor signed out")
 	}
 	if _, ok := v.o.Keys.public(k.kid); !ok {
 		return errors.New("the token's key was withdrawn")
 	}
 	return nil
+}
+
+// RevokeLogin ends all visits of a sign-in: in this process at once, and durably when it
+// returns nil. That no new ones begin is for whoever keeps the sign-in.
+func (v *Verifier) RevokeLogin(ctx context.Context, id string) error {
+	return v.Revoke(ctx, Session{ID: id, ExpiresAt: v.o.Now().Add(MaxTTL)})
 }
 
 // Revoke ends a visit: in this process at once, and durably when it returns nil.

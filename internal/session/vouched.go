@@ -8,7 +8,7 @@ import (
 // stronger evidence than the one before it; a visit is only ever raised.
 type Vouched int
 
-// What may vouch for a visit. Login comes with sign-in through the gate.
+// What may vouch for a visit.
 const (
 	// ByNobody: a page of the site asked for a token, which a script can do as well.
 	ByNobody Vouched = iota
@@ -16,14 +16,17 @@ const (
 	ByWork
 	// ByChallenge: a bot-detection provider of the catalog answered for the visitor.
 	ByChallenge
+	// ByLogin: the visitor signed in through the gate, with an account of somebody whom the
+	// site trusts with that.
+	ByLogin
 	// ByBackend: the site's backend signed a voucher: it knows this visitor.
 	ByBackend
 )
 
 // vouchedNames are the claim's values on the wire, by value; ByNobody has no claim.
-func vouchedNames() []string { return []string{"", "work", "challenge", "backend"} }
+func vouchedNames() []string { return []string{"", "work", "challenge", "login", "backend"} }
 
-// String is the claim's text: work, challenge, backend; nobody for the zero value.
+// String is the claim's text: work, challenge, login, backend; nobody for the zero value.
 func (v Vouched) String() string {
 	if v <= ByNobody || int(v) >= len(vouchedNames()) {
 		return "nobody"
@@ -39,5 +42,5 @@ func ParseVouched(s string) (Vouched, error) {
 			return Vouched(v), nil
 		}
 	}
-	return ByNobody, fmt.Errorf("%q is not one of work, challenge, backend", s)
+	return ByNobody, fmt.Errorf("%q is not one of work, challenge, login, backend", s)
 }

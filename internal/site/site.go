@@ -71,6 +71,16 @@ type Vouching struct {
 	WholeBudget string
 }
 
+// SignsIn reports whether visitors can sign in at the site.
+func (s *Site) SignsIn() bool {
+	for _, c := range s.Connections {
+		if c.Login != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Connection is a site's use of one provider.
 type Connection struct {
 	Site     string
@@ -96,6 +106,20 @@ type Connection struct {
 	// Observe names checks that only report; see egress.Checks.
 	Observe []string
 	Mock    MockFaults
+	// Login: visitors can sign in with this connection; nil: they cannot.
+	Login *Login
+}
+
+// Login is how visitors sign in with a connection, and what the site learns of them.
+type Login struct {
+	// Issuer is the OpenID Connect issuer, byte by byte; empty: the catalog's.
+	Issuer string
+	// Claims are what the site is told beside the pseudonym.
+	Claims []string
+	// Domain holds accounts to one organisation; empty: everybody.
+	Domain string
+	// Lasts is how long a sign-in counts.
+	Lasts time.Duration
 }
 
 // Upstream replaces the provider's hosts for tests, staging or a private mirror.
@@ -127,6 +151,8 @@ type BrowserRule struct {
 	Limits  []ratelimit.Rule
 	// Vouched: only for visits that the site's backend vouches for.
 	Vouched bool
+	// SignedIn: only for visits that are signed in, or that the site's backend vouches for.
+	SignedIn bool
 	// Budgets are what browsers' calls of this operation may cost together.
 	Budgets []budget.Rule
 }

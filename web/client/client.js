@@ -158,7 +158,76 @@ export function autocomplete(connection, operation, options = {}) {
   };
 }
 
-/** Ends the visit's session now. */
+/* Who is signed in. */
+
+/** The connections of this site that visitors can sign in with. */
+export function logins() {
+  return [...(site.logins ?? [])];
+}
+
+/**
+ * Sends the visitor to sign in; the page is left. Afterwards the visitor is at returnTo, which lies on
+ * one of the site's origins (this page by default), and loginResult() says how it ended.
+ * @param {string} connection  one of logins()
+ * @param {{returnTo?: string}} options
+ */
+export function login(connection, options = {}) {
+  if (!logins().includes(connection)) {
+    throw new Problem({ code: "unknown_connection", status: 404, detail: `Nobody signs in with ${connection} at this site.`,
+      hint: "It has " + (logins().join(", ") || "no login") + "; write login: in sallyport.yaml." });
+  }
+  const back = new URL(options.returnTo ?? location.href, location.href);
+  back.hash = "";
+  forget(load()?.token); // the visit that comes back is a new one
+  const to = new URL(`login/${encodeURIComponent(connection)}`, base);
+  to.searchParams.set("return_to", back.href);
+  location.assign(to);
+}
+
+// How a sign-in that ended on this page went: read once, and taken out of the address.
+let ended = "";
+if (globalThis.location?.hash?.startsWith("#sallyport-login=")) {
+  ended = decodeURIComponent(location.hash.slice("#sallyport-login=".length));
+  history.replaceState(history.state, "", location.pathname + location.search);
+  if (ended === "ok") forget(load()?.token);
+}
+
+/** How the sign-in that led to this page ended: "ok", a problem code such as login_refused, or "" where none did. */
+export function loginResult() {
+  return ended;
+}
+
+/**
+ * Who is signed in: { subject, connection, claims, expires_in, statement }, or null. subject is this
+ * site's own name for the person; statement is signed, for the site's backend.
+ */
+export async function me() {
+  if (!logins().length) return null;
+  for (let renewed = 0; ;) {
+    const token = await session();
+    try {
+      const { signed_in: signedIn, ...who } = await read(await fetch(new URL("me", base), { mode: "cors", credentials: "omit", cache: "no-store",
+        redirect: "error", referrerPolicy: "no-referrer", headers: { Authorization: `Bearer ${token}` } }).catch(unreachable));
+      return signedIn ? who : null;
+    } catch (err) {
+      if (!(err instanceof Problem && err.code === "unauthenticated" && renewed++ < 1)) throw err;
+      forget(token);
+    }
+  }
+}
+
+/** Signs the visitor out, everywhere the sign-in was used, and begins a new visit with the next call. */
+export async function logout() {
+  const kept = load();
+  const answer = await fetch(new URL("logout", base), { method: "POST", mode: "cors", credentials: "include", redirect: "error",
+    referrerPolicy: "no-referrer", headers: kept ? { Authorization: `Bearer ${kept.token}` } : {} }).catch(unreachable);
+  await read(answer);
+  forget(kept?.token);
+}
+
+const unreachable = () => { throw new Problem({ code: "unreachable", detail: "The gate could not be reached." }); };
+
+/** Ends the visit's session now. It does not sign out; see logout(). */
 export async function end() {
   const kept = load();
   if (!kept) return;
@@ -402,7 +471,7 @@ async function mint(of = "") {
 
 async function post(headers, signal) {
   try {
-    return await fetch(new URL("session", base), { method: "POST", mode: "cors", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer", headers, signal });
+    return await fetch(new URL("session", base), { method: "POST", mode: "cors", credentials: logins().length ? "include" : "omit", redirect: "error", referrerPolicy: "no-referrer", headers, signal });
   } catch (err) {
     if (signal?.aborted) throw err;
     throw new Problem({ code: "unreachable", detail: "The gate could not be reached." });
@@ -422,7 +491,7 @@ function save(value) { memory = value; try { sessionStorage.setItem(storeKey, JS
 
 // Only the token that failed: another call may have got a new one meanwhile.
 function forget(token) {
-  if (load()?.token !== token) return;
+  if (token === undefined || load()?.token !== token) return;
   memory = null;
   clearTimeout(renewal);
   try { sessionStorage.removeItem(storeKey); } catch { /* memory serves */ }

@@ -16,6 +16,8 @@ import (
 	"sallyport/internal/budget"
 	"sallyport/internal/egress"
 	"sallyport/internal/egress/egresstest"
+	"sallyport/internal/login"
+	"sallyport/internal/login/logintest"
 	"sallyport/internal/openid"
 	"sallyport/internal/openid/openidtest"
 	"sallyport/internal/outbound"
@@ -105,6 +107,9 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("openid.KeyStore", func(t *testing.T) {
 		openidtest.KeyStore(t, func(t *testing.T) openid.KeyStore { return fresh(t) })
+	})
+	t.Run("login.Store", func(t *testing.T) {
+		logintest.Store(t, func(t *testing.T) login.Store { return fresh(t) })
 	})
 	t.Run("egress.Idempotency", func(t *testing.T) {
 		egresstest.Idempotency(t, func(t *testing.T) egress.Idempotency { return fresh(t) })
