@@ -184,14 +184,6 @@ export function login(connection, options = {}) {
   location.assign(to);
 }
 
-// How a sign-in that ended on this page went: read once, and taken out of the address.
-let ended = "";
-if (globalThis.location?.hash?.startsWith("#sallyport-login=")) {
-  ended = decodeURIComponent(location.hash.slice("#sallyport-login=".length));
-  history.replaceState(history.state, "", location.pathname + location.search);
-  if (ended === "ok") forget(load()?.token);
-}
-
 /** How the sign-in that led to this page ended: "ok", a problem code such as login_refused, or "" where none did. */
 export function loginResult() {
   return ended;
@@ -495,4 +487,12 @@ function forget(token) {
   memory = null;
   clearTimeout(renewal);
   try { sessionStorage.removeItem(storeKey); } catch { /* memory serves */ }
+}
+
+// How a sign-in that ended on this page went: read once, and taken out of the address.
+let ended = "";
+if (globalThis.location?.hash?.startsWith("#sallyport-login=")) {
+  ended = decodeURIComponent(location.hash.slice("#sallyport-login=".length));
+  history.replaceState(history.state, "", location.pathname + location.search);
+  if (ended === "ok") forget(load()?.token);
 }
