@@ -91,7 +91,30 @@ declare module "sallyport/shop" {
     /** Forgets what was typed last. */
     cancel(): void;
   }
-  /** Ends the visit's session now. */
+  /** The connections that visitors can sign in with. */
+  export function logins(): string[];
+  /** Sends the visitor to sign in; the page is left. */
+  export function login(connection: string, options?: { returnTo?: string }): void;
+  /** How the sign-in that led to this page ended: "ok", a problem code, or "" where none did. */
+  export function loginResult(): string;
+  /** Who is signed in; null: nobody. */
+  export function me(): Promise<Visitor | null>;
+  /** Signs the visitor out. */
+  export function logout(): Promise<void>;
+  /** Who is signed in, as this site may know it. */
+  export interface Visitor {
+    /** This site's own name for the person: the same at each sign-in, and of no use at another site. */
+    subject: string;
+    connection: string;
+    /** What the site's file declares, where the identity provider gave it. */
+    claims: Record<string, string>;
+    /** Seconds until the sign-in ends. */
+    expires_in: number;
+    /** Signed by the gate, for the site's backend. */
+    statement: string;
+  }
+
+  /** Ends the visit's session now. It does not sign out. */
   export function end(): Promise<void>;
 
   /** What the gate charges; amounts in the currency's minor unit. */
@@ -154,15 +177,17 @@ declare module "sallyport/shop" {
     "client_address_missing" | "contract_too_complex" | "contract_violation" | "credential_refused" |
     "credential_unavailable" | "egress_denied" | "expectation_failed" | "frozen" | "guard_refused" |
     "headers_too_large" | "http_version" | "https_required" | "idempotency_conflict" |
-    "idempotency_in_progress" | "idempotency_unknown" | "internal" | "method_not_allowed" | "not_found" |
-    "not_owned" | "operation_refused" | "order_refused" | "origin_refused" | "overloaded" |
-    "parameter_refused" | "permit_refused" | "permit_required" | "permit_spent" | "provider_failed" |
-    "provider_refused" | "rate_limited" | "receipt_refused" | "receipt_used" | "request_timeout" |
-    "shutting_down" | "store_unavailable" | "unauthenticated" | "unknown_connection" | "unknown_host" |
-    "unknown_operation" | "unreachable" | "unreadable" | "unsupported_media_type" | "upstream_contract" |
-    "upstream_echo" | "upstream_malformed" | "upstream_redirect" | "upstream_throttled" |
-    "upstream_timeout" | "upstream_tls" | "upstream_too_large" | "upstream_unavailable" |
-    "upstream_unreachable" | "uri_too_long" | "voucher_refused" | "voucher_required";
+    "idempotency_in_progress" | "idempotency_unknown" | "internal" | "login_refused" | "login_required" |
+    "login_state" | "login_upstream" | "method_not_allowed" | "not_found" | "not_owned" |
+    "operation_refused" | "order_refused" | "origin_refused" | "overloaded" | "parameter_refused" |
+    "permit_refused" | "permit_required" | "permit_spent" | "provider_failed" | "provider_refused" |
+    "rate_limited" | "receipt_refused" | "receipt_used" | "request_timeout" | "return_refused" |
+    "shutting_down" | "store_unavailable" | "tunnel_refused" | "unauthenticated" | "unknown_connection" |
+    "unknown_host" | "unknown_operation" | "unreachable" | "unreadable" | "unsupported_media_type" |
+    "upstream_contract" | "upstream_echo" | "upstream_malformed" | "upstream_redirect" |
+    "upstream_throttled" | "upstream_timeout" | "upstream_tls" | "upstream_too_large" |
+    "upstream_unavailable" | "upstream_unreachable" | "uri_too_long" | "voucher_refused" |
+    "voucher_required";
 
   export interface MapsAutocompletePlacesParams {
     /** What was typed so far. 1 to 300 characters. Personal data. */
