@@ -282,7 +282,7 @@ func (g *Gate) Run(ctx context.Context, reload <-chan os.Signal) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var background sync.WaitGroup
-	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.freezes.Run, g.budgets.Run, g.housekeeping, g.moveAdminEvents} {
+	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.freezes.Run, g.budgets.Run, g.housekeeping, g.moveAdminEvents, g.watchVault} {
 		background.Go(func() {
 			if err := run(work); err != nil && work.Err() == nil {
 				g.log.Error("background work ended", "error", err)

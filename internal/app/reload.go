@@ -76,6 +76,8 @@ func needsRestart(old, now *config.File) string {
 		return "data"
 	case old.Keystore != now.Keystore:
 		return "secrets.keystore"
+	case !reflect.DeepEqual(old.Vault, now.Vault):
+		return "secrets.vault"
 	}
 	return ""
 }

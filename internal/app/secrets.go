@@ -30,25 +30,26 @@ const rootFile = "root.key"
 
 func (g *Gate) openSecrets(ctx context.Context, f *config.File) (err error) {
 	g.secrets, err = f.Secrets(ctx)
+	g.onClose(func() error { return config.CloseSecrets(g.secrets) })
 	return err
 }
 
 // rootKey is the key from which everything in the store is sealed: kept in the
-// keystore where there is one, else in the data folder.
+// keystore where there is one, else in the data folder, wrapped by Transit where the file
+// names a key of it.
 func (g *Gate) rootKey(ctx context.Context, f *config.File) (secret.Value, error) {
 	path := filepath.Join(f.Data, rootFile)
-	onDisk, err := readRoot(path)
+	onDisk, err := g.rootOnDisk(ctx, f)
 	if err != nil {
 		return secret.Value{}, err
 	}
 	ks, ok := g.secrets["keystore"].(*keystore.Store)
-	g.rootFrom = "the root key " + path
 	switch {
-	case onDisk != nil && ok:
+	case !onDisk.Empty() && ok:
 		g.log.Warn("loosened", "file", path, "reason", "the root key lies in the data folder, as it did before there was a keystore")
-		return secret.NewValue(onDisk), nil
-	case onDisk != nil:
-		return secret.NewValue(onDisk), nil
+		return onDisk, nil
+	case !onDisk.Empty():
+		return onDisk, nil
 	case ok:
 		g.rootFrom = "the root key of the keystore " + f.Keystore
 		return ks.RootKey(ctx)
@@ -59,6 +60,9 @@ func (g *Gate) rootKey(ctx context.Context, f *config.File) (secret.Value, error
 	}
 	if err := g.neverSealed(ctx, f); err != nil {
 		return secret.Value{}, err
+	}
+	if f.Vault != nil && f.Vault.Transit != nil {
+		return g.makeWrappedRoot(ctx, f)
 	}
 	return makeRoot(path)
 }
@@ -100,20 +104,29 @@ func readRoot(path string) ([]byte, error) {
 	return key, nil
 }
 
-func makeRoot(path string) (secret.Value, error) {
+func newRoot() (secret.Value, error) {
 	key := make([]byte, seal.RootSize)
+	defer clear(key)
 	if _, err := rand.Read(key); err != nil {
 		return secret.Value{}, fmt.Errorf("make root key: %w", err)
+	}
+	return secret.NewValue(key), nil
+}
+
+func makeRoot(path string) (secret.Value, error) {
+	root, err := newRoot()
+	if err != nil {
+		return secret.Value{}, err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return secret.Value{}, fmt.Errorf("write root key: %w", err)
 	}
-	_, err = f.Write(key)
+	_, err = f.Write(root.Expose())
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return secret.Value{}, fmt.Errorf("write root key: %w", err)
 	}
-	return secret.NewValue(key), nil
+	return root, nil
 }
 
 func (g *Gate) openStore(ctx context.Context, f *config.File) error {

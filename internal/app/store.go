@@ -115,6 +115,7 @@ func openPostgres(ctx context.Context, file *config.File, o StoreOptions) (*post
 			if err != nil {
 				return nil, err
 			}
+			defer config.CloseSecrets(own)
 			secrets = own
 		}
 		var err error

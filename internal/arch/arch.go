@@ -31,7 +31,7 @@ func Packages() map[string]Ring {
 		"login": 2, "login/logintest": 2,
 
 		"ingress": 3, "sdkproxy": 3, "observe": 3, "store/sqlite": 3, "store/postgres": 3, "store/redis": 3, "store/compiled": 3,
-		"secret/env": 3, "secret/file": 3, "secret/keystore": 3,
+		"secret/env": 3, "secret/file": 3, "secret/keystore": 3, "secret/hashivault": 3,
 
 		"config": 4, "app": 4, "cli": 4, "demo": 4, "arch": 4,
 	}
@@ -82,6 +82,7 @@ func Rules() []Rule {
 	return []Rule{
 		{"database/sql", []string{"store/..."}, "SQL stays in the stores, so that flows can be tested and moved between SQLite and PostgreSQL"},
 		{"github.com/redis/go-redis/v9", []string{"store/redis"}, "Redis stays behind the interfaces of those who count"},
+		{"github.com/hashicorp/vault/api", []string{"secret/hashivault"}, "Vault stays behind secret.Source"},
 		{"github.com/jackc/pgx/v5", []string{"store/postgres"}, "SQL stays in the stores"},
 		{"modernc.org/sqlite", []string{"store/sqlite"}, "SQL stays in the stores"},
 		{"os.Getenv", []string{"config", "secret/env", "cli", "arch"}, "what comes from the environment is read in one place and handed on"},

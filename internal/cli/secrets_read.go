@@ -9,6 +9,7 @@ import (
 	"sallyport/internal/config"
 	"sallyport/internal/provider"
 	"sallyport/internal/secret"
+	"sallyport/internal/secret/hashivault"
 	"sallyport/internal/site"
 )
 
@@ -26,6 +27,7 @@ func (p *Program) readSecrets(ctx context.Context, file *config.File) []secretSt
 	if err != nil {
 		return []secretState{{Where: "keystore", State: p.keystoreFailure(err).Error()}}
 	}
+	defer config.CloseSecrets(sources)
 	states := operatorSecrets(ctx, file, sources)
 	for _, s := range file.Sites {
 		for _, name := range slices.Sorted(maps.Keys(s.Connections)) {
@@ -65,7 +67,10 @@ func readable(ctx context.Context, sources secret.Sources, ref secret.Ref) (secr
 		return secret.Value{}, "the keystore's key is not set: set SALLYPORT_KEYSTORE_KEY_FILE or SALLYPORT_KEYSTORE_KEY"
 	}
 	value, err := sources.Read(ctx, ref)
+	var failure *hashivault.Failure
 	switch {
+	case errors.As(err, &failure):
+		return value, failure.Text
 	case errors.Is(err, secret.ErrNotFound):
 		return value, "nothing is stored there"
 	case err != nil:

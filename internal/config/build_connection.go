@@ -267,8 +267,7 @@ func (l *linker) secretRef(v *value, f provider.CredentialField) {
 		l.fault(v, fmt.Sprintf("%s is a secret, and what stands here is not a reference to one (the value is not shown)", f.Name), secretHint)
 	case slices.Contains(l.secrets, v.text):
 		l.fault(v, "the secret itself stands behind the reference's scheme (the value is not shown)", secretHint)
-	case ref.Scheme == "vault":
-		l.fault(v, `"vault:" references are not available in this version`, "put the value into the keystore (`sallyport secrets set "+l.site.Name+"/"+l.conn.Name+"`) and write keystore:"+l.site.Name+"/"+l.conn.Name)
+	case ref.Scheme == "vault" && !l.vaultName(v, ref):
 	case ref.Scheme == "env" && env.CheckName(ref.Name) != nil:
 		l.fault(v, v.shown()+" does not name an environment variable", "write env:NAME with letters, digits and underscores")
 	case ref.Scheme == "keystore" && keystore.CheckName(ref.Name) != nil:

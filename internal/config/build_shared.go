@@ -137,8 +137,7 @@ func (b *builder) passwordRef(v *value, variable, stored string) secret.Ref {
 	case err != nil:
 		b.hide(v.text)
 		b.fault(v, "what stands here is not a reference to a secret (the value is not shown)", hint)
-	case ref.Scheme == "vault":
-		b.fault(v, `"vault:" references are not available in this version`, hint)
+	case ref.Scheme == "vault" && !b.vaultName(v, ref):
 	case ref.Scheme == "env" && env.CheckName(ref.Name) != nil:
 		b.fault(v, v.shown()+" does not name an environment variable", "write env:NAME with letters, digits and underscores")
 	case ref.Scheme == "keystore" && keystore.CheckName(ref.Name) != nil:

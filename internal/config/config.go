@@ -60,6 +60,8 @@ type File struct {
 	SDKAuthority string
 	// Keystore is the age-encrypted file behind keystore: refs. It need not exist while no ref needs it.
 	Keystore string
+	// Vault is behind vault: refs; nil: there is none.
+	Vault *Vault
 	// Catalog has the providers of this build and those of the folder `providers`. Load reads the
 	// folder anew, so that a File goes with the packs it was checked against.
 	Catalog Catalog

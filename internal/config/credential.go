@@ -80,17 +80,24 @@ func KeystoreKey(ctx context.Context) (secret.Value, error) {
 // KeystoreKeyFile is the file that SALLYPORT_KEYSTORE_KEY_FILE names; empty where it names none.
 func KeystoreKeyFile() string { return os.Getenv("SALLYPORT_KEYSTORE_KEY_FILE") }
 
-// Secrets gives the sources of all secrets that the file may name: env, file, and, where the key
-// is known, the keystore. Without the key keystore: refs fail, and say so.
+// Secrets gives the sources of all secrets that the file may name: env, file, Vault where the file names
+// one, and, where its key is known, the keystore. Without the key keystore: refs fail, and say so. Who asks
+// for them closes them (CloseSecrets).
 func (f *File) Secrets(ctx context.Context) (secret.Sources, error) {
 	sources := secret.Sources{"env": env.Source{}, "file": file.New(f.Dir)}
-	key, err := KeystoreKey(ctx)
-	if err != nil || key.Empty() {
-		return sources, err
+	if err := f.openVault(sources); err != nil {
+		return nil, err
+	}
+	key, err := f.KeystoreKey(ctx, sources)
+	if err != nil {
+		return nil, errors.Join(err, CloseSecrets(sources))
+	}
+	if key.Empty() {
+		return sources, nil
 	}
 	store, err := keystore.Open(f.Keystore, key)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, CloseSecrets(sources))
 	}
 	sources["keystore"] = store
 	return sources, nil

@@ -25,7 +25,7 @@ func fileKeys() *key {
 		{name: "secrets", kind: kindObject, doc: "Where secrets come from, apart from `env:` and `file:`.", keys: []*key{
 			{name: "keystore", kind: kindText, def: "`keystore.age` in `data`", want: "a path such as ./data/keystore.age", example: "./data/keystore.age",
 				doc: "The age-encrypted file behind `keystore:` references, unlocked by `SALLYPORT_KEYSTORE_KEY` or `SALLYPORT_KEYSTORE_KEY_FILE`; `sallyport secrets init` makes it."},
-			{name: "vault", later: "put the values into the keystore (`sallyport secrets set NAME`) or into files and name them keystore:… or file:…"},
+			vaultKey(),
 		}},
 		{name: "sites", kind: kindTable, required: true, names: namePattern, namesAre: "SITE", item: siteKeys(),
 			doc: "The client websites by name. A name is 1 to 40 lower-case letters, digits and inner hyphens. A site inherits nothing from its neighbours."},

@@ -130,6 +130,8 @@ type builder struct {
 	file    *File
 	catalog Catalog
 	places  map[string]string // hosts and ports that are taken, and by which path
+	// vaultNamed: the file names a Vault, with or without faults.
+	vaultNamed bool
 }
 
 func (b *builder) build(root *value) {
@@ -162,6 +164,8 @@ func (b *builder) stores(root *value) {
 	if keystore := root.at("secrets", "keystore").str(); keystore != "" {
 		b.file.Keystore = b.resolve(keystore)
 	}
+	b.vaultNamed = root.at("secrets", "vault").present()
+	b.file.Vault = b.vault(root.at("secrets", "vault"))
 }
 
 // dataFolder is the folder for what grows.

@@ -71,7 +71,7 @@ func TestBadStores(t *testing.T) {
 		`postgres://sallyport:word@db.internal/gate`:                              "password stands in the file",
 		`{url: "postgres://sallyport@localhost/gate", private: true}`:             "on this machine",
 		`{url: "postgres://sallyport@db.internal/gate", password: word}`:          "not a reference",
-		`{url: "postgres://sallyport@db.internal/gate", password: "vault:a#b"}`:   "not available",
+		`{url: "postgres://sallyport@db.internal/gate", password: "vault:a#b"}`:   "no reference to a secret in Vault",
 		`{url: "postgres://sallyport@db.internal/gate", password: "env:a b"}`:     "environment variable",
 		`{url: "postgres://sallyport@db.internal/gate", password: "file:./none"}`: "cannot be opened",
 		`{url: "sqlite:./s.db", password: env:A}`:                                 "no password",

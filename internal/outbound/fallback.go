@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sallyport/internal/secret"
 )
 
 // refusedFor is how long a value that the provider refused is not tried again while there is
@@ -69,7 +71,7 @@ func (t *Template) second(ctx context.Context, first map[string][]byte) (map[str
 // reports whether there is another value that it has not refused.
 func (t *Template) Refresh(ctx context.Context, used Mark) (bool, error) {
 	t.refuse(used)
-	values, mark, err := t.read(ctx)
+	values, mark, err := t.read(secret.Anew(ctx))
 	if err != nil {
 		return false, err
 	}

@@ -168,3 +168,13 @@ func Accepted(ctx context.Context, source Source, ref Ref) ([]Value, error) {
 	}
 	return []Value{first, second}, nil
 }
+
+// anew is the key of Anew's mark in a context.
+type anew struct{}
+
+// Anew asks sources that remember values to look again, because the one they gave was
+// refused. A Source that cannot look now still gives what it has.
+func Anew(ctx context.Context) context.Context { return context.WithValue(ctx, anew{}, true) }
+
+// WantsAnew reports whether ctx comes from Anew.
+func WantsAnew(ctx context.Context) bool { return ctx.Value(anew{}) != nil }

@@ -1,4 +1,4 @@
-// Package servers starts the real PostgreSQL and the real Redis that tests talk to.
+// Package servers starts the real PostgreSQL, the real Redis and the real Vault that tests talk to.
 //
 // Each server listens on loopback at a port that was free, keeps its data in a folder of
 // its own that goes with it, and does not run as root: where the tests do, it runs as
@@ -32,6 +32,7 @@ var shared struct {
 	mu       sync.Mutex
 	postgres *Postgres
 	redis    *Redis
+	vault    *Vault
 }
 
 // Runner is a *testing.M, as os.Exit and goleak.VerifyTestMain use it.
@@ -52,6 +53,9 @@ func (e ending) Run() int {
 	}
 	if shared.redis != nil {
 		shared.redis.end()
+	}
+	if shared.vault != nil {
+		shared.vault.end()
 	}
 	return code
 }
@@ -80,10 +84,26 @@ func SharedRedis(t testing.TB) *Redis {
 	return shared.redis
 }
 
+// SharedVault is the server that the tests of this process share; it is told apart by
+// mounts and names. A test that seals or stops one starts its own.
+func SharedVault(t testing.TB) *Vault {
+	t.Helper()
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if shared.vault == nil {
+		shared.vault = startVault(t)
+	}
+	return shared.vault
+}
+
 // missing ends a test whose program is not installed.
 func missing(t testing.TB, program, pkg string) {
 	t.Helper()
-	text := fmt.Sprintf("%s is not installed, and this test talks to the real one; install it: apt-get install %s (or ./scripts/deps)", program, pkg)
+	how := "install it: apt-get install " + pkg + " (or ./scripts/deps)"
+	if strings.Contains(pkg, " ") {
+		how = pkg
+	}
+	text := fmt.Sprintf("%s is not installed, and this test talks to the real one; %s", program, how)
 	if os.Getenv("CI") == "true" {
 		t.Fatal(text)
 	}
