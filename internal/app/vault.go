@@ -106,7 +106,7 @@ func WrapKey(ctx context.Context, v *hashivault.Source, k hashivault.TransitKey,
 	}
 	back, err := v.Unwrap(ctx, k, w.Purpose, sealed)
 	if err == nil && !back.Equal(w.Key) {
-		err = errors.New("Transit gave back another key than it was given")
+		err = errors.New("it is another key than was given")
 	}
 	if err != nil {
 		return fmt.Errorf("nothing was changed: what Transit wrapped does not open again: %w", err)

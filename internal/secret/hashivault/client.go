@@ -16,8 +16,8 @@ import (
 const maxAnswer = 1 << 20
 
 var (
-	errRedirect = errors.New("Vault answered with a redirect")
-	errTooLarge = errors.New("Vault's answer is too large")
+	errRedirect = errors.New("an answer of Vault is a redirect")
+	errTooLarge = errors.New("an answer of Vault is too large")
 )
 
 // bounded is a transport whose answers have an end, and that goes nowhere else.
