@@ -91,7 +91,7 @@ declare module "sallyport/shop" {
     /** Forgets what was typed last. */
     cancel(): void;
   }
-  /** The connections that visitors can sign in with. */
+  /** The connections that visitors can sign in with on this page; none on a preview of the site. */
   export function logins(): string[];
   /** Sends the visitor to sign in; the page is left. */
   export function login(connection: string, options?: { returnTo?: string }): void;

@@ -19,7 +19,8 @@ import (
 type scriptSite struct {
 	Connections map[string]scriptConnection `json:"connections"`
 	Prices      map[string]scriptPrices     `json:"prices,omitempty"`
-	Logins      []string                    `json:"logins,omitempty"` // connections to sign in with
+	Logins      []string                    `json:"logins,omitempty"`  // connections to sign in with
+	Origins     []site.Origin               `json:"origins,omitempty"` // on which that works: not on previews
 }
 
 // scriptPrices is a price list as pages may see it: what a visitor pays is no secret.
@@ -106,7 +107,9 @@ func script(s *site.Site, catalog config.Catalog) ([]byte, error) {
 		}
 		table.Connections[name] = conn
 	}
-	slices.Sort(table.Logins)
+	if slices.Sort(table.Logins); len(table.Logins) > 0 {
+		table.Origins = s.Origins
+	}
 	var raw bytes.Buffer
 	enc := json.NewEncoder(&raw) // escapes <, > and &: the table stands in a script
 	if err := enc.Encode(table); err != nil {

@@ -160,9 +160,9 @@ export function autocomplete(connection, operation, options = {}) {
 
 /* Who is signed in. */
 
-/** The connections of this site that visitors can sign in with. */
+/** The connections that visitors can sign in with on this page: none on a preview of the site. */
 export function logins() {
-  return [...(site.logins ?? [])];
+  return site.origins?.includes(globalThis.location?.origin) ? [...site.logins] : [];
 }
 
 /**
