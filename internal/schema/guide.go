@@ -12,7 +12,7 @@ import (
 // lengths near their bounds, unevaluated members. The rule of a schema has its ID and one.
 func (p *Program) guide() *tape.Guide {
 	p.guideOnce.Do(func() {
-		g := &tape.Guide{Rules: make([]tape.Rule, len(p.nodes)+1)}
+		g := tape.NewGuide(len(p.nodes) + 1)
 		for id := range p.nodes {
 			p.addRule(g, ID(id))
 		}

@@ -7,12 +7,18 @@ package tape
 type Guide struct {
 	Rules   []Rule   // by number; rule 0 knows nothing, and all that is in its values
 	Members []Member // of objects, those of one object together
-	Slots   []uint16 // open addressing into an object's members: index+1
+	Slots   []uint16 // open addressing into an object's members: index+1; see NewGuide
 	Text    []byte   // of names, the bytes from the 33rd on
 
 	hashes []uint64 // while it is made: of one object's names
 	taken  []uint32 // and the slots that a try has taken, by its number
 	tries  uint32
+}
+
+// NewGuide begins a guide with so many rules, which know nothing yet.
+func NewGuide(rules int) *Guide {
+	// The first slot belongs to rules without names, and stays empty.
+	return &Guide{Rules: make([]Rule, rules), Slots: make([]uint16, 1)}
 }
 
 // Act is what becomes of a value of some kind.
@@ -31,20 +37,28 @@ const wholeNumber = 8 + Number
 
 // Rule is what is known of a value.
 type Rule struct {
-	Acts  uint32 // an Act for every kind; see Set
-	Short uint32 // strings of fewer bytes, as written, fit whatever Acts says
-	Mark  uint32 // told with every value, if it is not 0
+	judge
 	Items uint32 // rule of the elements of an array that is entered
 
 	// Of an object that is entered, or of a string with Values.
 	Other    uint32 // rule of members that are not listed; Stray
 	Required uint32 // how many members must be there
-	Members  uint32 // first of Guide.Members
-	Count    uint32 // of them, below 65,536
-	Slots    uint32 // first of Guide.Slots
-	SlotN    uint32 // a power of two, larger than Count; 0 without members
-	Shift    uint32 // which bits of a name's hash say the slot
 	Values   bool   // the names are strings that fit; no object is entered
+	members  uint32 // first of Guide.Members
+	count    uint32 // of them, below 65,536
+	slots    uint32 // first of Guide.Slots
+	mask     uint32 // of a slot's number: a power of two less one, not below the number of members; 0 without any
+	shift    uint32 // which bits of a name's hash say the slot
+	_        [2]uint32
+}
+
+// judge is what decides over most values. Every member has that of its rule beside its name,
+// so that one look there is enough.
+type judge struct {
+	Acts  uint32 // an Act for every kind; see Set
+	Short uint32 // strings of fewer bytes, as written, fit whatever Acts says
+	Mark  uint32 // told with every value, if it is not 0
+	rule  uint32 // whose judge it is
 }
 
 // Stray as Rule.Other: a member that is not listed is told as a stray.
@@ -63,13 +77,14 @@ func (r *Rule) Act(k Kind) Act { return Act(r.Acts>>(2*k)) & 3 }
 
 // TakeNames makes r list what another rule of the same guide lists.
 func (r *Rule) TakeNames(from *Rule) {
-	r.Other, r.Required, r.Members, r.Count = from.Other, from.Required, from.Members, from.Count
-	r.Slots, r.SlotN, r.Shift = from.Slots, from.SlotN, from.Shift
+	r.Other, r.Required, r.members, r.count = from.Other, from.Required, from.members, from.count
+	r.slots, r.mask, r.shift = from.slots, from.mask, from.shift
 }
 
-// Member is a name that an object lists.
+// Member is a name that an object lists. It fills a line of the processor's cache.
 type Member struct {
-	head     [4]uint64 // the name's first 32 bytes, filled up with zeros
+	head [4]uint64 // the name's first 32 bytes, filled up with zeros
+	judge
 	size     uint32
 	rest     uint32 // where the other bytes stand in Guide.Text
 	Rule     uint32 // Stray: the name counts for Required only
@@ -82,7 +97,7 @@ func (g *Guide) AddNames(r *Rule, names [][]byte, members []Member) (ok bool) {
 	if len(names) >= 1<<16-1 {
 		return false
 	}
-	r.Members, r.Count = uint32(len(g.Members)), uint32(len(names))
+	r.members, r.count = uint32(len(g.Members)), uint32(len(names))
 	if len(names) == 0 {
 		return true
 	}
@@ -114,9 +129,9 @@ func (g *Guide) layOut(r *Rule, names [][]byte) {
 	for most := 8 * size; size < most && !g.apart(size, &shift); {
 		size *= 2
 	}
-	r.Slots, r.SlotN, r.Shift = uint32(len(g.Slots)), uint32(size), shift
+	r.slots, r.mask, r.shift = uint32(len(g.Slots)), uint32(size-1), shift
 	g.Slots = append(g.Slots, make([]uint16, size)...)
-	slots := g.Slots[r.Slots:]
+	slots := g.Slots[r.slots:]
 	for k, h := range g.hashes {
 		at := int(h>>shift) & (size - 1)
 		for slots[at] != 0 {
@@ -147,8 +162,18 @@ try:
 	return false
 }
 
-// Done ends the making of the guide.
-func (g *Guide) Done() { g.hashes, g.taken = nil, nil }
+// Done ends the making of the guide, when every rule is known.
+func (g *Guide) Done() {
+	g.hashes, g.taken = nil, nil
+	for k := range g.Rules {
+		g.Rules[k].rule = uint32(k)
+	}
+	for k := range g.Members {
+		if m := &g.Members[k]; m.Rule != Stray {
+			m.judge = g.Rules[m.Rule].judge
+		}
+	}
+}
 
 // Visit is a node with what is to be done there: a rule, or a mark.
 type Visit struct{ Node, What uint32 }
@@ -166,4 +191,4 @@ func (f *Finds) clear() {
 }
 
 // unguided is the guide of a reading without one.
-var unguided = &Guide{Rules: make([]Rule, 1)}
+var unguided = NewGuide(1)

@@ -1,7 +1,7 @@
 package tape
 
 import (
-	"slices"
+	"bytes"
 	"strings"
 	"testing"
 )
@@ -35,21 +35,21 @@ func TestStops(t *testing.T) {
 		v.readStops()
 		for i, c := range src {
 			want := c == '"' || c == '\\' || c < 0x20 || c >= 0x80
-			if got := v.stops[i>>6]>>(i&63)&1 != 0; got != want {
+			if got := v.stops[i>>3]>>(i&7)&1 != 0; got != want {
 				t.Fatalf("byte %d of %d, %#x: %v", i, n, c, got)
 			}
 			if stop := v.stop(i); want && stop != i || !want && stop <= i {
 				t.Fatalf("the stop from %d on is %d", i, stop)
 			}
 		}
-		for i := n; i < 64*len(v.stops); i++ {
-			if v.stops[i>>6]>>(i&63)&1 == 0 {
+		for i := n; i < 8*len(v.stops); i++ {
+			if v.stops[i>>3]>>(i&7)&1 == 0 {
 				t.Fatalf("no stop %d bytes behind the end of %d", i-n, n)
 			}
 		}
-		portable := make([]uint64, n/64)
+		portable := make([]byte, n/64*8)
 		portableStops(portable, src)
-		if !slices.Equal(portable, v.stops[:len(portable)]) {
+		if !bytes.Equal(portable, v.stops[:len(portable)]) {
 			t.Fatalf("%d bytes: %x, portably %x", n, v.stops, portable)
 		}
 	}

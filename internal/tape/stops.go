@@ -11,30 +11,33 @@ import (
 // string of any usual length without a branch for each of its pieces: what costs most in such
 // texts is guessing wrongly how long they are.
 
-// readStops fills t.stops for Src, a word for 64 bytes. Behind the end of the text every bit is
-// set, and there is a word more, so that 64 bits from anywhere can be read from two words.
+// readStops fills t.stops for Src, eight bytes for 64. Behind the end of the text every bit is
+// set, and there are eight bytes more, so that eight can be read from anywhere.
 func (t *Tape) readStops() {
 	whole := len(t.Src) / 64
-	if cap(t.stops) < whole+2 {
-		t.stops = make([]uint64, whole+2, whole+whole/4+8)
+	if size := 8*whole + 16; cap(t.stops) < size {
+		t.stops = make([]byte, size, size+size/4+48)
 	} else {
-		t.stops = t.stops[:whole+2]
+		t.stops = t.stops[:size]
 	}
 	stopsIn(t.stops, t.Src[:64*whole])
 	var last [64]byte // zeros are control characters, which stop
 	copy(last[:], t.Src[64*whole:])
-	stopsIn(t.stops[whole:], last[:])
-	t.stops[whole+1] = ^uint64(0)
+	stopsIn(t.stops[8*whole:], last[:])
+	binary.LittleEndian.PutUint64(t.stops[8*whole+8:], ^uint64(0))
 }
 
-// stopsFrom gives 64 stops from i on.
-func stopsFrom(stops []uint64, i int) uint64 {
-	at := uint(i) >> 6
-	if at+1 >= uint(len(stops)) {
+// stopsFrom gives the stops from i on, at least stopsAtOnce of them; above those there are
+// zeros.
+func stopsFrom(stops []byte, i int) uint64 {
+	at := uint(i) >> 3
+	if at+8 > uint(len(stops)) {
 		return 1 // behind the text
 	}
-	return stops[at]>>(i&63) | stops[at+1]<<1<<(^i&63)
+	return binary.LittleEndian.Uint64(stops[at:at+8]) >> (i & 7)
 }
+
+const stopsAtOnce = 57
 
 // stop is the first stop from i on, at most the length of the text.
 func (t *Tape) stop(i int) int {
@@ -43,20 +46,20 @@ func (t *Tape) stop(i int) int {
 			i += bits.TrailingZeros64(w)
 			break
 		}
-		i += 64
+		i += stopsAtOnce
 	}
 	return min(i, len(t.Src))
 }
 
 // portableStops is stopsIn where there is nothing quicker.
-func portableStops(dst []uint64, src []byte) {
-	for ; len(src) >= 64; src, dst = src[64:], dst[1:] {
+func portableStops(dst, src []byte) {
+	for ; len(src) >= 64; src, dst = src[64:], dst[8:] {
 		var out uint64
 		for k := 0; k < 64; k += 8 {
 			w := binary.LittleEndian.Uint64(src[k:])
 			out |= gather(w|zeros(w^'"'*ones)|zeros(w^'\\'*ones)|zeros(w&(0xe0*ones))) << k
 		}
-		dst[0] = out
+		binary.LittleEndian.PutUint64(dst, out)
 	}
 }
 

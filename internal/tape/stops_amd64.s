@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// func stopsIn64(dst *uint64, src *byte, blocks int)
+// func stopsIn64(dst, src *byte, blocks int)
 //
 // For each block of 64 bytes: a bit for every byte that is a quote, a backslash, below 0x20
 // or above 0x7f. PMOVMSKB takes the highest bit of each byte, so the last of the four needs

@@ -2,4 +2,4 @@
 
 package tape
 
-func stopsIn(dst []uint64, src []byte) { portableStops(dst, src) }
+func stopsIn(dst, src []byte) { portableStops(dst, src) }

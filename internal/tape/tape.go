@@ -90,8 +90,9 @@ type Tape struct {
 	names nameTable
 
 	// While a text is read:
-	stops []uint64
-	met   []uint64 // members that were there, as bits, of all open containers
+	stops []byte
+	open  []frame
+	met   []uint64 // members that were there beyond the 64th of their rules, as bits, of all open containers
 	finds Finds    // of readings that are not guided
 }
 
@@ -140,7 +141,7 @@ func (t *Tape) Empty() bool { return len(t.Nodes) == 0 }
 // Reset empties the tape and lets go of the text; memory is kept for the next use, unless
 // it has grown beyond keep bytes.
 func (t *Tape) Reset(keep int) {
-	if cap(t.Nodes)*nodeBytes+cap(t.arena)+cap(t.spare)+t.names.bytes()+8*cap(t.met)+8*cap(t.stops) > keep {
+	if cap(t.Nodes)*nodeBytes+cap(t.arena)+cap(t.spare)+t.names.bytes()+8*cap(t.met)+cap(t.stops)+frameBytes*cap(t.open) > keep {
 		*t = Tape{}
 		return
 	}
