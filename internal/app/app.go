@@ -226,6 +226,7 @@ func (g *Gate) openWays(_ context.Context, _ *config.File) error {
 	g.mocks = &mocks{now: g.options.Now, made: map[string]*mockEntry{}}
 	g.way = newWayOut(g.secrets, g.ownAddresses, g.crew())
 	g.way.told = g.tellSecond
+	g.openTokens()
 	g.onClose(g.way.Close)
 	return nil
 }
@@ -372,7 +373,8 @@ func (g *Gate) housekeeping(ctx context.Context) error {
 		_, err5 := g.store.PurgeReceipts(ctx, both)
 		_, err6 := g.store.PurgeBudgets(ctx, both.Add(-budgetsKept))
 		_, err7 := g.store.PurgeLogins(ctx, both)
-		if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil && ctx.Err() == nil {
+		_, err8 := g.store.PurgeTokens(ctx, both.Add(-tokensKept))
+		if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8); err != nil && ctx.Err() == nil {
 			g.log.Error("expired rows were not removed", "error", err)
 		}
 	}

@@ -159,7 +159,7 @@ func (w *wayOut) ask(ctx context.Context, a asked, o ProbeOptions) (probe.Findin
 	if auth.Kind == "oauth_client_credentials" { // the probe is the token endpoint itself
 		auth.Kind = "basic"
 	}
-	credential, err := way.credential(a.c, a.p, auth)
+	credential, err := way.credential(a.c, a.p, a.one.Auth, auth)
 	if err != nil {
 		return probe.Missing, err.Error()
 	}

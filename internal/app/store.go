@@ -15,6 +15,7 @@ import (
 	"sallyport/internal/config"
 	"sallyport/internal/egress"
 	"sallyport/internal/login"
+	"sallyport/internal/oauth"
 	"sallyport/internal/openid"
 	"sallyport/internal/outbound"
 	"sallyport/internal/receipt"
@@ -40,6 +41,7 @@ type Store interface {
 	login.Store
 	seal.KeyStore
 	budget.Store
+	oauth.TokenStore
 	audit.AdminEvents
 	// Follow adds what this process does before a change that others make (a freeze, a
 	// revocation) is acknowledged; where one process serves, nothing has to be.

@@ -16,6 +16,7 @@ import (
 	"sallyport/internal/config"
 	"sallyport/internal/contract"
 	"sallyport/internal/egress"
+	"sallyport/internal/oauth"
 	"sallyport/internal/outbound"
 	"sallyport/internal/provider"
 	"sallyport/internal/secret"
@@ -30,6 +31,8 @@ type wayOut struct {
 	told    func(ctx context.Context, c *site.Connection) // calls go on with the second value of a credential; nil: nobody is told
 	dialer  *outbound.Dialer
 	crew    func() outbound.Crew // nil: no other node counts with this one
+	tokens  *oauth.Keeper        // nil: no connection needs a token of its provider
+	now     func() time.Time
 
 	mu     sync.Mutex
 	hosts  map[string]*outbound.Host
@@ -63,11 +66,11 @@ func (w *wayOut) upstream(c *site.Connection, p *provider.Pack, op *contract.Ope
 	if err != nil {
 		return nil, err
 	}
-	auth, ok := p.Auth[op.Auth]
+	name, auth, ok := p.AuthFor(op, c.Auth)
 	if !ok {
 		return nil, fmt.Errorf("provider %s has no auth %q", p.ID, op.Auth)
 	}
-	credential, err := w.credential(c, p, auth)
+	credential, err := w.credential(c, p, name, auth)
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +80,12 @@ func (w *wayOut) upstream(c *site.Connection, p *provider.Pack, op *contract.Ope
 
 // host finds or makes the Host of a server in the connection's mode.
 func (w *wayOut) host(c *site.Connection, p *provider.Pack, server string) (*outbound.Host, error) {
-	config := outbound.HostConfig{Dialer: w.dialer, Retry: retryRule(p), URL: p.Servers[server].URL[c.Mode],
-		Timeouts: outbound.Timeouts{Total: callTime}}
+	return w.hostWith(c, p, server, outbound.HostConfig{Retry: retryRule(p), Timeouts: outbound.Timeouts{Total: callTime}})
+}
+
+// hostWith finds or makes a Host with its own settings.
+func (w *wayOut) hostWith(c *site.Connection, p *provider.Pack, server string, config outbound.HostConfig) (*outbound.Host, error) {
+	config.Dialer, config.URL = w.dialer, p.Servers[server].URL[c.Mode]
 	key := c.Site + "\x00" + p.ID + "\x00" + config.URL
 	if err := upstreamOf(c, &config); err != nil {
 		return nil, err
@@ -89,6 +96,7 @@ func (w *wayOut) host(c *site.Connection, p *provider.Pack, server string) (*out
 	if config.URL == "" {
 		return nil, fmt.Errorf("provider %s has no server %q in mode %s", p.ID, server, c.Mode)
 	}
+	key += fmt.Sprint("\x00", config.Limits.Body) // a token endpoint beside the API has its own
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if h, ok := w.hosts[key]; ok {
@@ -125,7 +133,7 @@ func retryRule(p *provider.Pack) outbound.RetryRule {
 
 // credential builds the credential of an auth from the connection's refs. Nothing is
 // read yet: a secret is read when it is used, so that a rotated one needs no restart.
-func (w *wayOut) credential(c *site.Connection, p *provider.Pack, auth provider.Auth) (outbound.Credential, error) {
+func (w *wayOut) credential(c *site.Connection, p *provider.Pack, name string, auth provider.Auth) (outbound.Credential, error) {
 	fields := map[string]outbound.Field{}
 	for _, f := range p.Credentials {
 		if ref, ok := c.Credentials[f.Name]; ok {
@@ -135,6 +143,9 @@ func (w *wayOut) credential(c *site.Connection, p *provider.Pack, auth provider.
 			fields[f.Name] = outbound.Field{Identifier: !f.Secret,
 				Read: func(context.Context) (secret.Value, error) { return value, nil }}
 		}
+	}
+	if needsToken(auth.Kind) {
+		return w.tokenCredential(tokenUse{connection: c, pack: p, name: name, auth: auth, fields: fields})
 	}
 	t, err := outbound.NewTemplate(placement(auth), fields)
 	if err == nil && w.told != nil {

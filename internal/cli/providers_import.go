@@ -49,7 +49,7 @@ func (p *Program) providersImport() *cobra.Command {
 	f.StringVar(&o.ID, "id", "", "the provider's `ID` in sallyport.yaml (default: made of its title)")
 	f.StringVar(&o.Name, "name", "", "its `NAME` for people (default: its title)")
 	f.StringSliceVar(&o.Operations, "operations", nil, "`LIST` of names and patterns such as \"GET /v1/*\", or all")
-	f.StringVar(&o.Auth, "auth", "", "where the credential goes, `PLACE`: bearer, basic, header:NAME, query:NAME, body:NAME, client-credentials or none (default: as the file says)")
+	f.StringVar(&o.Auth, "auth", "", "where the credential goes, `PLACE`: bearer, basic, header:NAME, query:NAME, body:NAME, client-credentials, jwt-bearer:ADDRESS or none (default: as the file says)")
 	f.StringVar(&o.Server, "server", "", "`URL` of the API in mode live (default: as the file says)")
 	f.StringVar(&o.Sandbox, "sandbox", "", "`URL` of its test system, for mode sandbox")
 	f.StringSliceVar(&o.Sensitive, "sensitive", nil, "`FIELD=KIND`, with personal, secret, card or plain; FIELD as the report names it, or its last part alone")

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -124,41 +123,50 @@ func (l *linker) server(op *contract.Operation, reported map[string]bool) {
 
 // authFields lists the credential fields that the operation's auth needs.
 func (l *linker) authFields(op *contract.Operation, reported map[string]bool) []string {
-	auth, ok := l.pack.Auth[op.Auth]
+	_, auth, ok := l.pack.AuthFor(op, l.conn.Auth)
 	if !ok {
 		return nil
 	}
-	var fields []string
-	for _, a := range append([]provider.Auth{auth}, auth.Also...) {
-		if slices.Contains(laterAuth(), a.Kind) {
-			if !reported[a.Kind] {
-				reported[a.Kind] = true
-				l.fault(l.v.at("mode"), fmt.Sprintf("%s needs auth of the kind %s, which is not available in this version: %s", op.ID, a.Kind, laterReason(a.Kind)),
-					"use mode: mock, or allow only operations that `sallyport providers show "+l.pack.ID+"` lists with another kind of auth")
-			}
-			continue
+	if auth.Kind == "user_token" {
+		if !reported[auth.Kind] {
+			reported[auth.Kind] = true
+			l.fault(l.v.at("mode"), fmt.Sprintf("%s needs auth of the kind %s, which is not available in this version: the gate holds no visitor's token yet", op.ID, auth.Kind),
+				"use mode: mock, or allow only operations that `sallyport providers show "+l.pack.ID+"` lists with another kind of auth")
 		}
-		for _, template := range []string{a.Value, a.User, a.Password} {
-			for _, m := range templateField.FindAllStringSubmatch(template, -1) {
-				fields = append(fields, m[1])
-			}
-		}
+		return nil
 	}
-	return fields
+	l.tokenServer(op, auth, reported)
+	return auth.Fields()
 }
 
-var templateField = regexp.MustCompile(`\{([a-z][a-z0-9_]*)\}`)
-
-func laterAuth() []string { return []string{"oauth_client_credentials", "jwt_rs256", "user_token"} }
-
-func laterReason(kind string) string {
-	switch kind {
-	case "oauth_client_credentials":
-		return "the gate does not fetch access tokens yet"
-	case "jwt_rs256":
-		return "the gate does not sign tokens with a provider's private key yet"
+// tokenServer checks that the provider gives tokens in the connection's mode.
+func (l *linker) tokenServer(op *contract.Operation, auth provider.Auth, reported map[string]bool) {
+	if _, has := l.pack.Servers[auth.TokenServer].URL[l.conn.Mode]; has || auth.TokenServer == "" || reported["tokens"] || l.conn.Upstream != nil {
+		return
 	}
-	return "the gate holds no visitor's token yet"
+	reported["tokens"] = true
+	l.fault(l.v.at("mode"), fmt.Sprintf("%s has no %s system that gives access tokens, which %s needs", l.pack.Name, l.conn.Mode, op.ID), "use mode mock, or live, or another auth")
+}
+
+// auth reads which way to prove who calls replaces those of the operations.
+func (l *linker) auth(v *value) {
+	if v.str() == "" {
+		return
+	}
+	var others []string
+	for _, name := range slices.Sorted(maps.Keys(l.pack.Auth)) {
+		if len(l.pack.Auth[name].InsteadOf) > 0 {
+			others = append(others, name)
+		}
+	}
+	switch {
+	case slices.Contains(others, v.text):
+		l.conn.Auth = v.text
+	case len(others) == 0:
+		l.fault(v, l.pack.Name+" has one auth for each operation", "remove auth")
+	default:
+		l.fault(v, v.shown()+" is not an auth of "+l.pack.Name+" that can be chosen", didYouMean(v.text, others, "write"))
+	}
 }
 
 func (l *linker) credential(op *contract.Operation, name string, reported map[string]bool) {

@@ -52,6 +52,7 @@ func (b *builder) connection(s *site.Site, name string, v, siteValue *value) *si
 	l.version(v.at("version"))
 	l.public(v.at("public"))
 	l.credentials(v.at("credentials"))
+	l.auth(v.at("auth"))
 	l.costs(v.at("costs"))
 	conn.Budgets = b.budgets(v.at("budget"))
 	l.browser(v.at("browser"))

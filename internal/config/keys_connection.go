@@ -9,6 +9,8 @@ func connectionKeys() *key {
 			doc:     "The provider's credentials (`sallyport providers show ID` names them). Secrets are named by reference, `env:NAME`, `file:/path` or `keystore:site/name`, never written; identifiers that the catalog does not call secret may stand here literally.",
 			item:    &key{kind: kindText, want: "a reference such as env:NAME, file:/path or keystore:site/name", example: "keystore:shop/stripe"},
 			example: "{secret_key: keystore:shop/stripe}"},
+		{name: "auth", kind: kindText, def: "the catalog's for each operation", want: "the name of an auth that the provider's operations can use instead", example: "oauth",
+			doc: "Another way to prove who calls, where the provider has several (`sallyport providers show ID`): `oauth` or `api-key` for Twilio."},
 		{name: "public", kind: kindTable, names: fieldPattern, namesAre: "FIELD", doc: "Values that pages need, such as publishable keys and client ids; they reach `client.js`.",
 			item: &key{kind: kindText, want: "the value, in quotes if it looks like a number", example: "pk_test_…"}, example: "{publishable_key: pk_test_…}"},
 		{name: "version", kind: kindText, def: "the catalog's", want: "the provider's version, in quotes if it looks like a number", example: "2026-09-30.endive", doc: "The provider's API version to pin, where the provider has versions."},

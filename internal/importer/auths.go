@@ -162,10 +162,15 @@ func (m *maker) one(s openapi.Scheme) provider.Auth {
 	return provider.Auth{Kind: "user_token", Name: "Authorization"}
 }
 
-// clientCredentials is OAuth for the client itself; its endpoint becomes a server if it is none yet.
+// clientCredentials is OAuth for the client itself.
 func (m *maker) clientCredentials(u *url.URL) provider.Auth {
+	server, path := m.tokenEndpoint(u)
+	return provider.Auth{Kind: "oauth_client_credentials", User: m.auths.field("client_id", "Client id", false), Password: m.auths.field("client_secret", "Client secret", true), TokenServer: server, TokenPath: path}
+}
+
+// tokenEndpoint is where tokens come from; it becomes a server if it is none yet.
+func (m *maker) tokenEndpoint(u *url.URL) (name, path string) {
 	server := provider.Server{URL: map[provider.Mode]string{provider.Live: "https://" + strings.ToLower(u.Host)}}
-	name := ""
 	for _, other := range sortedKeys(m.servers.packed) {
 		for _, address := range m.servers.packed[other].URL {
 			if address == server.URL[provider.Live] {
@@ -177,12 +182,22 @@ func (m *maker) clientCredentials(u *url.URL) provider.Auth {
 		name = m.servers.free("token")
 		m.servers.packed[name] = server
 	}
-	path := u.Path
-	if path == "" {
+	if path = u.EscapedPath(); path == "" {
 		path = "/"
 	}
-	m.say("the token of " + u.Host + u.Path + " is fetched in mode mock only by this version; --auth bearer sends one that you renew yourself")
-	return provider.Auth{Kind: "oauth_client_credentials", User: m.auths.field("client_id", "Client id", false), Password: m.auths.field("client_secret", "Client secret", true), TokenServer: name, TokenPath: path}
+	return name, path
+}
+
+// jwtBearer is a service account's signature for a token: "ADDRESS SCOPE SCOPE".
+func (m *maker) jwtBearer(wish string) (provider.Auth, error) {
+	address, scope, _ := strings.Cut(wish, " ")
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.Port() != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return provider.Auth{}, wrong(`write --auth "jwt-bearer:https://HOST/PATH SCOPE"`, "--auth jwt-bearer: %q is not the https address of a token endpoint", address)
+	}
+	server, path := m.tokenEndpoint(u)
+	return provider.Auth{Kind: "oauth_jwt_bearer", Password: m.auths.field("service_account", "JSON key file of a service account", true),
+		TokenServer: server, TokenPath: path, TokenScope: strings.Join(strings.Fields(scope), " ")}, nil
 }
 
 // say adds a note to the report, once.
@@ -203,6 +218,8 @@ func (m *maker) told(wish string) (provider.Auth, error) {
 		return m.one(openapi.Scheme{Kind: kind, Param: name}), nil
 	case kind == "body" && !plain:
 		return provider.Auth{Kind: "body", Name: name, Value: m.auths.field(name, "Value of the field "+name, true)}, nil
+	case kind == "jwt-bearer" && !plain:
+		return m.jwtBearer(name)
 	case kind == "none" && plain:
 		return provider.Auth{Kind: "none"}, nil
 	case kind == "client-credentials" && plain:
@@ -213,5 +230,5 @@ func (m *maker) told(wish string) (provider.Auth, error) {
 		}
 		return provider.Auth{}, wrong("write --auth bearer and renew the token yourself", "--auth client-credentials: the description names no address where a client gets its token")
 	}
-	return provider.Auth{}, wrong("write bearer, basic, header:NAME, query:NAME, body:NAME, client-credentials or none", "--auth %q is no way to send a credential", wish)
+	return provider.Auth{}, wrong("write bearer, basic, header:NAME, query:NAME, body:NAME, client-credentials, jwt-bearer:ADDRESS or none", "--auth %q is no way to send a credential", wish)
 }

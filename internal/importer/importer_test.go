@@ -69,6 +69,8 @@ func TestWhereCredentialsGo(t *testing.T) {
 		{name: "a scheme that nothing names", members: schemes(`"b":{"type":"http","scheme":"basic"}`) + paths, want: basic, fields: "username password"},
 		{name: "wished: header", members: paths, auth: "header:X-Key", want: provider.Auth{Kind: "header", Name: "X-Key", Value: "{x_key}"}, fields: "x_key"},
 		{name: "wished: body", members: paths, auth: "body:api_key", want: provider.Auth{Kind: "body", Name: "api_key", Value: "{api_key}"}, fields: "api_key"},
+		{name: "wished: a service account", members: paths, auth: "jwt-bearer:https://api.acme.example/token a  b",
+			want: provider.Auth{Kind: "oauth_jwt_bearer", Password: "{service_account}", TokenServer: "api", TokenPath: "/token", TokenScope: "a b"}, fields: "service_account"},
 		{name: "wished: bearer", members: paths, auth: "bearer", want: bearer, fields: "token"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

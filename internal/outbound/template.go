@@ -177,8 +177,7 @@ func (t *Template) read(ctx context.Context) (map[string][]byte, Mark, error) {
 			err = fmt.Errorf("field %s is empty", name)
 		}
 		if err != nil {
-			return nil, 0, problem.Wrap(err, problem.CredentialUnavailable, "the credential field %s cannot be read", name).
-				WithHint("check that the reference in the connection's credentials names a stored secret")
+			return nil, 0, unreadable(err, name)
 		}
 		values[name] = v.Expose()
 	}
@@ -193,6 +192,31 @@ func (t *Template) mark(values map[string][]byte) Mark {
 		_, _ = hash.Write(values[name])
 	}
 	return Mark(hash.Sum64())
+}
+
+// unreadable is what a caller hears of a field; who reads one may know better why.
+func unreadable(err error, name string) error {
+	var p *problem.Error
+	if errors.As(err, &p) {
+		return p
+	}
+	return problem.Wrap(err, problem.CredentialUnavailable, "the credential field %s cannot be read", name).
+		WithHint("check that the reference in the connection's credentials names a stored secret")
+}
+
+// Fill reads the fields that a text with {field} names and puts them in. Its error is a
+// problem that holds no value; an empty field is one.
+func Fill(ctx context.Context, text string, fields map[string]Field) (secret.Value, error) {
+	t, err := NewTemplate(Placement{Kind: KindHeader, Name: "Authorization", Value: text}, fields)
+	if err != nil {
+		return secret.Value{}, problem.Wrap(err, problem.CredentialUnavailable, "the credential is not complete").
+			WithHint("name all fields of the connection's credentials")
+	}
+	values, _, err := t.read(ctx)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	return secret.NewValue([]byte(t.parts[0].value.fill(values))), nil
 }
 
 // piece is literal text or the name of a field.

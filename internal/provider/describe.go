@@ -198,9 +198,11 @@ func (p *Pack) authInWords(a Auth) string {
 	case "body":
 		words = fmt.Sprintf("body field %s (%s)", a.Name, fields)
 	case "oauth_client_credentials":
-		words = fmt.Sprintf("token from %s (%s); mode mock only in this version", a.TokenPath, fields)
+		words = fmt.Sprintf("token from %s (%s)", a.TokenPath, fields)
+	case "oauth_jwt_bearer":
+		words = fmt.Sprintf("token from %s for a signed assertion (%s)", a.TokenPath, fields)
 	case "jwt_rs256":
-		words = fmt.Sprintf("signed token (%s); mode mock only in this version", fields)
+		words = fmt.Sprintf("token that the gate signs (%s)", fields)
 	case "user_token":
 		words = "the signed-in person's token; mode mock only in this version"
 	default:

@@ -125,17 +125,29 @@ type Shapes map[Mode]string
 // Auth is one way to apply credentials. Templates hold {field} of Credentials.
 type Auth struct {
 	// Kind is header, basic, query, body (several may be combined by Also), none, or
-	// a kind that needs a token first: oauth_client_credentials, jwt_rs256, user_token.
-	// Those three are data for later: this version refuses them outside mode mock.
+	// a kind that needs a token first: oauth_client_credentials, oauth_jwt_bearer,
+	// jwt_rs256, user_token.
 	Kind     string `json:"kind"`
 	Name     string `json:"name,omitempty"`  // header, query or body field
 	Value    string `json:"value,omitempty"` // template: "Bearer {secret_key}"
 	User     string `json:"user,omitempty"`  // basic
 	Password string `json:"password,omitempty"`
 	Also     []Auth `json:"also,omitempty"`
-	// TokenServer and TokenPath name the token endpoint of oauth_client_credentials.
+	// TokenServer and TokenPath name the token endpoint of oauth_client_credentials and
+	// oauth_jwt_bearer.
 	TokenServer string `json:"token_server,omitempty"`
 	TokenPath   string `json:"token_path,omitempty"`
+	// TokenClient is how User and Password are sent there: client_secret_basic, the default,
+	// or client_secret_post.
+	TokenClient string `json:"token_client,omitempty"`
+	// TokenScope is the scope that is asked for.
+	TokenScope string `json:"token_scope,omitempty"`
+	// TokenLife is how long a token of jwt_rs256 holds, as a Go duration; Claims are its
+	// claims beside iat, exp and jti, as templates.
+	TokenLife string            `json:"token_life,omitempty"`
+	Claims    map[string]string `json:"claims,omitempty"`
+	// InsteadOf are the auths of operations that a connection may replace with this one.
+	InsteadOf []string `json:"instead_of,omitempty"`
 }
 
 // BotCheck says how the gate asks a provider whether the token that its widget gave to a
@@ -302,6 +314,15 @@ type Imported struct {
 	Family  string `json:"family"`  // OpenAPI 3.0, OpenAPI 3.1, Swagger 2.0, Google Discovery
 	Version string `json:"version"` // of the API, as the description says
 	On      string `json:"on"`      // the day of the import
+}
+
+// AuthFor is the auth of an operation on a connection that chose the one of that name, or none.
+func (p *Pack) AuthFor(op *contract.Operation, chosen string) (name string, a Auth, ok bool) {
+	if c, found := p.Auth[chosen]; found && slices.Contains(c.InsteadOf, op.Auth) {
+		return chosen, c, true
+	}
+	a, ok = p.Auth[op.Auth]
+	return op.Auth, a, ok
 }
 
 // Digest tells whether the pack's two files have changed; empty for a pack that was not parsed. It

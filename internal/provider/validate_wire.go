@@ -12,7 +12,12 @@ import (
 )
 
 // tokenKinds need a token of the provider before a call; see Auth.Kind.
-func tokenKinds() []string { return []string{"oauth_client_credentials", "jwt_rs256", "user_token"} }
+func tokenKinds() []string {
+	return []string{"oauth_client_credentials", "oauth_jwt_bearer", "jwt_rs256", "user_token"}
+}
+
+// tokenField stands for the token in the value of a kind that needs one.
+const tokenField = "access_token"
 
 // AuthKinds are the ways to place a credential.
 func AuthKinds() []string {
@@ -71,15 +76,14 @@ func (p *Pack) checkOneAuth(f *faults, where string, a Auth) {
 		}
 	case "basic":
 		f.text(where+".user", a.User)
-	case "oauth_client_credentials":
-		if _, ok := p.Servers[a.TokenServer]; !ok {
-			f.add("%s.token_server: there is no server %q", where, a.TokenServer)
-		}
-		if !strings.HasPrefix(a.TokenPath, "/") {
-			f.add("%s.token_path: %q does not begin with /", where, a.TokenPath)
+	}
+	p.checkToken(f, where, a)
+	fields := a.ownFields()
+	for _, other := range a.InsteadOf {
+		if o, ok := p.Auth[other]; !ok || len(o.InsteadOf) > 0 {
+			f.add("%s.instead_of: there is no auth %q that operations name", where, other)
 		}
 	}
-	fields := a.ownFields()
 	if a.Kind != "none" && a.Kind != "user_token" && len(fields) == 0 {
 		f.add("%s: no template names a credential field; write for instance Bearer {secret_key}", where)
 	}
@@ -90,6 +94,43 @@ func (p *Pack) checkOneAuth(f *faults, where string, a Auth) {
 	}
 	for i, also := range a.Also {
 		p.checkOneAuth(f, fmt.Sprintf("%s.also[%d]", where, i), also)
+	}
+}
+
+// checkToken checks what only kinds have that need a token.
+func (p *Pack) checkToken(f *faults, where string, a Auth) {
+	endpoint := a.Kind == "oauth_client_credentials" || a.Kind == "oauth_jwt_bearer"
+	if _, ok := p.Servers[a.TokenServer]; endpoint && !ok {
+		f.add("%s.token_server: there is no server %q", where, a.TokenServer)
+	}
+	if endpoint && !strings.HasPrefix(a.TokenPath, "/") {
+		f.add("%s.token_path: %q does not begin with /", where, a.TokenPath)
+	}
+	if a.TokenClient != "" && (a.Kind != "oauth_client_credentials" || a.TokenClient != "client_secret_basic" && a.TokenClient != "client_secret_post") {
+		f.add("%s.token_client: %q; write client_secret_basic or client_secret_post, for oauth_client_credentials only", where, a.TokenClient)
+	}
+	switch a.Kind {
+	case "oauth_client_credentials":
+		f.text(where+".user", a.User)
+		f.text(where+".password", a.Password)
+	case "oauth_jwt_bearer":
+		f.text(where+".password", a.Password)
+	case "jwt_rs256":
+		f.text(where+".password", a.Password)
+		if d, err := time.ParseDuration(a.TokenLife); err != nil || d < time.Minute || d > 24*time.Hour {
+			f.add("%s.token_life: %q is not a duration from 1m to 24h", where, a.TokenLife)
+		}
+		for _, own := range []string{"iat", "exp", "jti"} {
+			if _, ok := a.Claims[own]; ok {
+				f.add("%s.claims.%s: the gate sets it", where, own)
+			}
+		}
+	}
+	if a.Kind != "jwt_rs256" && (a.TokenLife != "" || len(a.Claims) > 0) {
+		f.add("%s: token_life and claims are of jwt_rs256 only", where)
+	}
+	if slices.ContainsFunc(a.Also, func(also Auth) bool { return slices.Contains(tokenKinds(), also.Kind) }) {
+		f.add("%s.also: one auth has one token", where)
 	}
 }
 
@@ -109,8 +150,16 @@ func (a Auth) Fields() []string {
 
 func (a Auth) ownFields() []string {
 	var fields []string
-	for _, m := range fieldTemplate.FindAllString(a.Value+a.User+a.Password, -1) {
-		if name := strings.Trim(m, "{}"); !slices.Contains(fields, name) {
+	texts := a.Value + a.User + a.Password
+	for _, name := range sortedKeys(a.Claims) {
+		texts += a.Claims[name]
+	}
+	for _, m := range fieldTemplate.FindAllString(texts, -1) {
+		name := strings.Trim(m, "{}")
+		if name == tokenField && slices.Contains(tokenKinds(), a.Kind) {
+			continue
+		}
+		if !slices.Contains(fields, name) {
 			fields = append(fields, name)
 		}
 	}

@@ -92,12 +92,14 @@ type Connection struct {
 	Account     map[string]string
 	Public      map[string]string
 	Version     string // pinned API version; empty: the catalog's
-	ServedAt    []string
-	Upstream    *Upstream
-	Browser     map[string]*BrowserRule // by operation
-	Backend     []string
-	BackendAll  bool
-	Limits      []ratelimit.Rule
+	// Auth names the auth of the catalog that replaces those of operations; empty: their own.
+	Auth       string
+	ServedAt   []string
+	Upstream   *Upstream
+	Browser    map[string]*BrowserRule // by operation
+	Backend    []string
+	BackendAll bool
+	Limits     []ratelimit.Rule
 	// Budgets are what all calls of the connection may cost together.
 	Budgets []budget.Rule
 	// Costs are what one call costs, by operation, of the file or else the catalog; an operation

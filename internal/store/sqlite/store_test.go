@@ -14,6 +14,8 @@ import (
 	"sallyport/internal/egress/egresstest"
 	"sallyport/internal/login"
 	"sallyport/internal/login/logintest"
+	"sallyport/internal/oauth"
+	"sallyport/internal/oauth/oauthtest"
 	"sallyport/internal/openid"
 	"sallyport/internal/openid/openidtest"
 	"sallyport/internal/receipt"
@@ -69,6 +71,9 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("egress.OwnedStore", func(t *testing.T) {
 		egresstest.OwnedStore(t, func(t *testing.T) egress.OwnedStore { return fresh(t) })
+	})
+	t.Run("oauth.TokenStore", func(t *testing.T) {
+		oauthtest.TokenStore(t, func(t *testing.T) oauth.TokenStore { return fresh(t) })
 	})
 	t.Run("egress.Permits", func(t *testing.T) {
 		egresstest.Permits(t, func(t *testing.T) egress.Permits { return fresh(t) })
