@@ -120,7 +120,6 @@ type held struct {
 // flight is one asking for a token, for all who wait.
 type flight struct {
 	done chan struct{}
-	err  error
 }
 
 // failure is why the last flight brought nothing, and until when none is begun.
