@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -119,21 +120,44 @@ func (t Text) value(ctx context.Context) (secret.Value, error) {
 	return v, nil
 }
 
-// escaped is the text in the form in which Basic carries it (RFC 6749 §2.3.1).
-func (t Text) escaped(identifier bool) outbound.Field {
-	return outbound.Field{Identifier: identifier, Read: func(ctx context.Context) (secret.Value, error) {
-		v, err := outbound.Fill(ctx, t.Template, t.Fields)
+// second fills the template with the other values of fields that are being rotated; an empty
+// Value means that there are none.
+func (t Text) second(ctx context.Context) (secret.Value, error) {
+	fields, rotated := maps.Clone(t.Fields), false
+	for name, f := range fields {
+		if f.Second == nil {
+			continue
+		}
+		v, err := f.Second(ctx)
 		if err != nil {
 			return none, err
 		}
-		return secret.NewValue([]byte(url.QueryEscape(string(v.Expose())))), nil
-	}}
+		if !v.Empty() {
+			fields[name], rotated = outbound.Field{Read: func(context.Context) (secret.Value, error) { return v, nil }}, true
+		}
+	}
+	if !rotated {
+		return none, nil
+	}
+	return outbound.Fill(ctx, t.Template, fields)
 }
 
-func (t Text) plain(identifier bool) outbound.Field {
-	return outbound.Field{Identifier: identifier, Read: func(ctx context.Context) (secret.Value, error) {
-		return outbound.Fill(ctx, t.Template, t.Fields)
-	}}
+// field is the text as a field of its own. Basic carries it as forms do (RFC 6749 §2.3.1).
+func (t Text) field(identifier bool, style ClientStyle) outbound.Field {
+	as := func(read func(context.Context) (secret.Value, error)) func(context.Context) (secret.Value, error) {
+		return func(ctx context.Context) (secret.Value, error) {
+			v, err := read(ctx)
+			if err != nil || style == ClientPost {
+				return v, err
+			}
+			return secret.NewValue([]byte(url.QueryEscape(string(v.Expose())))), nil
+		}
+	}
+	f := outbound.Field{Identifier: identifier, Read: as(func(ctx context.Context) (secret.Value, error) { return outbound.Fill(ctx, t.Template, t.Fields) })}
+	if !identifier {
+		f.Second = as(t.second)
+	}
+	return f
 }
 
 // endpoint makes the client's way to the endpoint.
@@ -146,11 +170,11 @@ func (c Client) endpoint() (endpoint, error) {
 	switch c.Style {
 	case ClientBasic, "":
 		credential, err = outbound.NewTemplate(outbound.Placement{Kind: outbound.KindBasic, User: "{id}", Password: "{secret}"},
-			map[string]outbound.Field{"id": c.ID.escaped(true), "secret": c.Secret.escaped(false)})
+			map[string]outbound.Field{"id": c.ID.field(true, c.Style), "secret": c.Secret.field(false, c.Style)})
 	case ClientPost:
 		credential, err = outbound.NewTemplate(outbound.Placement{Kind: outbound.KindBody, Name: "client_id", Value: "{id}",
 			Also: []outbound.Placement{{Kind: outbound.KindBody, Name: "client_secret", Value: "{secret}"}}},
-			map[string]outbound.Field{"id": c.ID.plain(true), "secret": c.Secret.plain(false)})
+			map[string]outbound.Field{"id": c.ID.field(true, c.Style), "secret": c.Secret.field(false, c.Style)})
 	default:
 		err = fmt.Errorf("%q is no way for a client to prove itself; write %s or %s", c.Style, ClientBasic, ClientPost)
 	}

@@ -110,6 +110,30 @@ func TestClientCredentials(t *testing.T) {
 	}
 }
 
+// TestSecondSecret: while a client secret is rotated, the endpoint may know only one of the two.
+func TestSecondSecret(t *testing.T) {
+	e := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if _, password, _ := r.BasicAuth(); password != "the+old+secret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, `{"error":"invalid_client"}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"access_token":"abcdefgh-token","token_type":"Bearer","expires_in":3600}`)
+	})
+	c := e.client(oauth.ClientBasic)
+	c.Secret = oauth.Text{Template: "{field}", Fields: map[string]outbound.Field{"field": {
+		Read:   func(context.Context) (secret.Value, error) { return secret.NewValue([]byte("the new secret")), nil },
+		Second: func(context.Context) (secret.Value, error) { return secret.NewValue([]byte("the old secret")), nil },
+	}}}
+	s, err := oauth.NewClientCredentials(c, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Fetch(t.Context(), time.Now); err != nil || got.Value.Empty() {
+		t.Errorf("with the new secret refused: %v", err)
+	}
+}
+
 func TestOriginTellsAccountAndSecretApart(t *testing.T) {
 	e := serve(t, func(http.ResponseWriter, *http.Request) {})
 	origin := func(change func(*oauth.Client), scope string) oauth.Origin {
