@@ -39,12 +39,15 @@ func (h *Host) Do(ctx context.Context, c *Call) (*Result, error) {
 	h.budget.call()
 	last := r.attempt(ctx)
 	for {
+		before := r.refreshed
 		wait, again := r.repeat(ctx, last)
 		if !again || !sleep(ctx, wait) {
 			return r.finish(last)
 		}
 		next := r.attempt(ctx)
-		if next.own { // we could not even try: the earlier answer says more
+		// Where we could not even try, the earlier answer says more; but not a refusal of a
+		// credential that has been replaced since.
+		if replaced := r.refreshed && !before; next.own && !replaced {
 			return r.finish(last)
 		}
 		last = next

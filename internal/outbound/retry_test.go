@@ -259,6 +259,16 @@ func TestRefusedCredentialIsRenewedOnce(t *testing.T) {
 	}
 }
 
+// A credential that was replaced is not called refused because the limit lets no repeat through.
+func TestRenewedButOverTheLimit(t *testing.T) {
+	u, n := scripted(t, step{status: 401})
+	b := NewBucket(BucketConfig{Calls: 1, Per: time.Hour, Wait: time.Millisecond})
+	_, err := to(t, u, quick(nil)).Do(t.Context(), &Call{Method: http.MethodGet, Path: "/", Credential: &renewable{newer: true}, Buckets: []*Bucket{b}})
+	if p := problem.From(err); p == nil || p.Code != problem.UpstreamThrottled || p.Outcome != problem.NotPerformed || p.RetryAfter <= 0 || n.Load() != 1 {
+		t.Errorf("%+v after %d attempts, want upstream_throttled, not performed", p, n.Load())
+	}
+}
+
 // Without an intent on record nothing is sent, on any attempt.
 func TestIntentFailsClosed(t *testing.T) {
 	full := problem.New(problem.AuditUnavailable, "the disk is full")

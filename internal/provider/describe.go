@@ -99,7 +99,7 @@ func Describe(p *Pack) Description {
 func (p *Pack) operationLine(op *contract.Operation) OperationLine {
 	line := OperationLine{
 		ID: op.ID, Method: op.Method, Path: op.PathTemplate, Summary: op.Summary,
-		Servers: p.Servers[op.Server].URL, Auth: p.authInWords(p.Auth[op.Auth]), Retry: retryInWords(op.Retry),
+		Servers: p.Servers[op.Server].URL, Auth: p.authsInWords(op), Retry: retryInWords(op.Retry),
 		Effects: op.Effects, Source: op.Source,
 	}
 	if price, ok := p.PriceOf(op.ID); ok {
@@ -183,6 +183,17 @@ func expandable(s *contract.Schema) bool {
 		}
 	}
 	return false
+}
+
+// authsInWords are the operation's auth and those that a connection can choose instead.
+func (p *Pack) authsInWords(op *contract.Operation) string {
+	words := p.authInWords(p.Auth[op.Auth])
+	for _, name := range sortedKeys(p.Auth) {
+		if a := p.Auth[name]; slices.Contains(a.InsteadOf, op.Auth) {
+			words += "; with auth: " + name + ", " + p.authInWords(a)
+		}
+	}
+	return words
 }
 
 func (p *Pack) authInWords(a Auth) string {
