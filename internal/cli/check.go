@@ -23,10 +23,11 @@ type checked struct {
 	Loosened  []config.Loosening `json:"loosened"`
 	Secrets   []secretState      `json:"secrets,omitempty"`
 	Probes    []app.Probed       `json:"probes,omitempty"`
+	Names     []nameState        `json:"names,omitempty"`
 }
 
 func (p *Program) check() *cobra.Command {
-	withSecrets, probes := false, probing{}
+	withSecrets, withNames, probes := false, false, probing{}
 	cmd := &cobra.Command{
 		Use:        "check",
 		Short:      "Check the file: faults, warnings, and what strangers can do",
@@ -34,7 +35,7 @@ func (p *Program) check() *cobra.Command {
 		Long: "Reads the file and names every fault at once: where it stands, what was found, and what to write instead. For a valid file it\n" +
 			"shows what a stranger can do with each browser operation (Origin can be forged outside a browser, so what a browser\n" +
 			"may do, anybody may do), and every check that only reports. Exit code 1 means that the file has a fault.",
-		Example: "  sallyport check\n  sallyport check --secrets\n  sallyport check --probe\n  sallyport check -c staging.yaml --json",
+		Example: "  sallyport check\n  sallyport check --secrets\n  sallyport check --probe\n  sallyport check --dns\n  sallyport check -c staging.yaml --json",
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, faults := config.Load(p.config, p.Catalog)
@@ -52,15 +53,23 @@ func (p *Program) check() *cobra.Command {
 				}
 				r.Probes, r.OK = list, r.OK && unproven(list) == 0
 			}
+			if file != nil && withNames {
+				var err error
+				if r.Names, err = p.lookNames(cmd.Context(), file); err != nil {
+					return err
+				}
+			}
 			for _, s := range r.Secrets {
 				r.OK = r.OK && s.OK
 			}
+			r.OK = r.OK && lost(r.Names) == 0
 			return p.printChecked(r)
 		},
 	}
 	cmd.Flags().BoolVar(&withSecrets, "secrets", false, "also read every secret that the file names, and compare its form with mode and provider")
 	cmd.Flags().BoolVar(&probes.wanted, "probe", false, "also ask each provider whether the credential works, with a call that has no effects")
 	cmd.Flags().BoolVar(&probes.paid, "paid", false, "with --probe: also make probes that cost (the table says what)")
+	cmd.Flags().BoolVar(&withNames, "dns", false, "also look whether every name under served_at leads to this gate, and print the DNS record or the lines that make it so")
 	return p.withJSON(cmd)
 }
 
@@ -98,6 +107,9 @@ func (p *Program) printChecked(r checked) error {
 	if n := unproven(r.Probes); n > 0 {
 		return found(counted(n, "credential")+" could not be shown to work", "the table says why; `sallyport secrets rotate NAME` replaces one")
 	}
+	if n := lost(r.Names); n > 0 {
+		return found("not leading to this gate: "+counted(n, "name"), "write the DNS record that stands above, and start the gate")
+	}
 	p.line("%s is good: %s, %s", r.File, counted(len(r.Warnings), "warning"), counted(len(r.Exposures), "operation")+" open to browsers")
 	return nil
 }
@@ -126,6 +138,7 @@ func (p *Program) printSections(r checked) {
 	for _, s := range r.Secrets {
 		p.line("secret: %s %s: %s", s.Where, s.Ref, s.State)
 	}
+	p.printNames(r.Names)
 }
 
 // exposed says in a line what a stranger can do with an operation.

@@ -60,6 +60,9 @@ type Program struct {
 	Run  func(ctx context.Context, o RunOptions) error
 	Demo func(ctx context.Context, o DemoOptions) error
 
+	// Resolver looks names up for check --dns; nil: the system's.
+	Resolver Resolver
+
 	config string // -c
 	json   bool   // --json
 }
