@@ -39,6 +39,9 @@ func serve(ctx context.Context, o cli.RunOptions) error {
 	}
 	log := observe.New(o.Log, observe.Options{Level: level})
 	observe.CaptureLibraries(log)
+	if err := harden(); err != nil {
+		return err
+	}
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)

@@ -23,7 +23,7 @@ import (
 
 func (p *Program) secrets() *cobra.Command {
 	return group("secrets", "Keep secrets in the encrypted keystore", "  sallyport secrets init\n  sallyport secrets set shop/stripe",
-		p.secretsInit(), p.secretsSet(), p.secretsRotate(), p.secretsList(), p.secretsRemove())
+		p.secretsInit(), p.secretsSet(), p.secretsRotate(), p.secretsList(), p.secretsRemove(), p.secretsWrap(), p.secretsUnwrap())
 }
 
 func (p *Program) secretsInit() *cobra.Command {
@@ -227,11 +227,17 @@ func (p *Program) keystore(ctx context.Context, name string) (*keystore.Store, e
 			return nil, usage("this is not a name in the keystore", "write SITE/NAME in a-z 0-9 . _ -, for instance shop/stripe")
 		}
 	}
-	path, err := p.keystorePath()
-	if err != nil {
-		return nil, err
+	file, faults := config.Places(p.config)
+	if len(faults) > 0 {
+		return nil, faults
 	}
-	key, err := config.KeystoreKey(ctx)
+	path := file.Keystore
+	sources, err := file.VaultOnly()
+	if err != nil {
+		return nil, because(err, "open Vault", "")
+	}
+	defer config.CloseSecrets(sources)
+	key, err := file.KeystoreKey(ctx, sources)
 	if err != nil {
 		return nil, because(err, "read the keystore's key", "")
 	}

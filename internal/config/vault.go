@@ -7,6 +7,8 @@ import (
 
 	"sallyport/internal/outbound"
 	"sallyport/internal/secret"
+	"sallyport/internal/secret/env"
+	"sallyport/internal/secret/file"
 	"sallyport/internal/secret/hashivault"
 )
 
@@ -76,4 +78,10 @@ func (f *File) Unwrap(ctx context.Context, sources secret.Sources, path, purpose
 		return secret.Value{}, fmt.Errorf("open %s: %w", path, err)
 	}
 	return value, nil
+}
+
+// VaultOnly gives the sources without the keystore, for who moves the keystore's own key.
+func (f *File) VaultOnly() (secret.Sources, error) {
+	sources := secret.Sources{"env": env.Source{}, "file": file.New(f.Dir)}
+	return sources, f.openVault(sources)
 }
