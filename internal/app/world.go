@@ -24,7 +24,7 @@ import (
 // snapshot builds the whole new world of a configuration.
 func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
 	gate, err := egress.New(file.Sites, file.Catalog, egress.Deps{
-		Sessions: g.verifier, Keys: g.siteKeys, Limiter: g.limits, Freezes: g.freezes, Audit: g.audit,
+		Sessions: g.verifier, Keys: g.siteKeys, Tokens: g.siteKeys, Limiter: g.limits, Freezes: g.freezes, Audit: g.audit,
 		Idempotency: g.store, Flights: &g.flights, Answers: answers{g.keyring}, Owned: g.owned, Recorder: recorder{log: g.log, config: file.Hash}, Alerts: g.bell, Guards: g.guards, Config: file.Hash,
 		Budgets: g.budgets, PermitReader: g.permitReader, Permits: g.store, Receipts: g.receipts,
 		Challenges: g.work, Upstream: g.upstream, Now: g.options.Now, Steady: g.options.Steady,

@@ -61,7 +61,9 @@ const (
 	KindLoginRemoved   Kind = "login-removed" // an identity provider had a person forgotten; Name says why
 	// KindAuthorityIssued: the certificate of the SDK port's authority was issued; Name is its fingerprint.
 	KindAuthorityIssued Kind = "authority-issued"
-	KindAlert           Kind = "alert" // a guard or a budget wants an operator's eyes; Name says which and why
+	// KindTokenIssued: an SDK changed a site key for a token of some minutes; Name is the key's id.
+	KindTokenIssued Kind = "token-issued"
+	KindAlert       Kind = "alert" // a guard or a budget wants an operator's eyes; Name says which and why
 
 	KindWALTorn    Kind = "wal-torn"    // an unfinished group at the end was cut
 	KindWALDamaged Kind = "wal-damaged" // entries From..To are in the tree only
@@ -74,6 +76,7 @@ func Kinds() []Kind {
 		KindConfigRefused, KindFrozen, KindThawed, KindKeyCreated, KindKeyRevoked, KindSecretSet,
 		KindSecretRotated, KindSecretRemoved, KindAdminLogin, KindAdminRefused, KindAlert, KindReceiptClaimed, KindAuthorityIssued,
 		KindSecretStaged, KindSecretFinished, KindSecretLeaked, KindKeyRotated, KindProbed, KindLogin, KindLogout, KindLoginRemoved,
+		KindTokenIssued,
 		KindWALTorn, KindWALDamaged, KindWALRetired}
 }
 

@@ -37,6 +37,7 @@ type exchange struct {
 	vouched bool
 	keyID   string
 	stripQ  []string // query names that carried the site key
+	grant   *grant   // the call is of the provider's token endpoint; usually nil
 
 	args     contract.Args
 	out      contract.Output
@@ -115,6 +116,11 @@ func (x *exchange) speak(p *problem.Error) *problem.Error {
 	if x.conn == nil || x.call.Origin != "" {
 		return p
 	}
+	if x.grant != nil {
+		c := *p
+		c.Extra = refusedGrant(p)
+		return &c
+	}
 	op := x.op
 	if op == nil { // refused before the operation was looked up: an SDK reads its answer all the same
 		op, _ = x.conn.doc.Route(x.call.Method, x.call.Path)
@@ -150,6 +156,8 @@ func (x *exchange) toRecord(answer *Answer) *Record {
 	}
 	if x.op != nil {
 		r.Operation = x.op.ID
+	} else if x.grant != nil {
+		r.Operation = tokenOperation
 	}
 	if x.response != nil {
 		r.Attempts, r.Outcome = x.response.Attempts, x.told()

@@ -18,8 +18,10 @@ import (
 // Deps are the things a Gate works with. All but those that say so are required; all are safe for
 // concurrent use.
 type Deps struct {
-	Sessions    Sessions
-	Keys        Keys
+	Sessions Sessions
+	Keys     Keys
+	// Tokens may be nil: then no token endpoint is answered.
+	Tokens      Tokens
 	Limiter     Limiter
 	Freezes     Freezes
 	Audit       Audit

@@ -232,6 +232,8 @@ type fakeAudit struct {
 	outcomes map[audit.ID]audit.Outcome
 	refusals []audit.Event
 	fail     error
+	// failRecord is for events alone.
+	failRecord error
 }
 
 func (a *fakeAudit) Intent(_ context.Context, in audit.Intent) (audit.ID, error) {
@@ -260,6 +262,9 @@ func (a *fakeAudit) Outcome(_ context.Context, id audit.ID, out audit.Outcome) e
 func (a *fakeAudit) Record(_ context.Context, ev audit.Event) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.failRecord != nil {
+		return a.failRecord
+	}
 	a.refusals = append(a.refusals, ev)
 	return nil
 }

@@ -62,6 +62,7 @@ func pipeline() []step {
 		{name: "connection", run: findConnection},
 		{name: "freeze", run: checkFreeze},
 		{name: "caller", run: identify},
+		{name: "token", run: answerToken},
 		{name: "operation", run: findOperation},
 		{name: "vouching", check: CheckVouching, run: vouch},
 		{name: "limits", check: CheckLimits, run: takeLimits},
@@ -116,7 +117,7 @@ func (g *Gate) Call(ctx context.Context, c *Call) (answer *Answer) {
 		g.record(ctx, x, answer)
 	}()
 	for _, s := range g.steps {
-		if x.finished != nil && !s.after || x.replay {
+		if x.finished != nil && (!s.after || x.grant != nil) || x.replay {
 			continue
 		}
 		x.at = s.name

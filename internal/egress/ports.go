@@ -27,6 +27,12 @@ type Keys interface {
 	Whose(ctx context.Context, a session.Attempt) (session.StoredKey, error)
 }
 
+// Tokens makes the tokens that the gate gives at a provider's token endpoint; *session.SiteKeys
+// is one, and its Verify takes them.
+type Tokens interface {
+	IssueToken(k session.StoredKey, connection string, mode provider.Mode) (session.KeyToken, error)
+}
+
 // Limiter counts calls; *ratelimit.Limiter is one, and where several nodes share their
 // counts, store/redis. An error means that it is not known whether the call is within its
 // limits: it is refused.

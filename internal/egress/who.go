@@ -70,12 +70,18 @@ func identify(ctx context.Context, g *Gate, x *exchange) Decision {
 		x.caller, x.visit, x.session = site.Browser, visit.ID, visit
 		return allow("session")
 	}
-	key, err := g.deps.Keys.Verify(ctx, session.Attempt{Site: x.call.Site, Connection: x.call.Connection,
-		Client: x.call.Client, Presented: session.ParsePresented(x.presentedKeys()...)})
+	if err := x.readGrant(g); err != nil {
+		return denyErr(err)
+	}
+	key, err := g.deps.Keys.Verify(ctx, session.Attempt{Site: x.call.Site, Connection: x.call.Connection, Mode: x.conn.Mode,
+		Client: x.call.Client, Presented: session.ParsePresented(x.presentedKeys()...), Statement: x.statement()})
 	if err != nil {
 		return denyErr(err)
 	}
 	x.caller, x.keyID = site.Backend, key.ID
+	if x.grant != nil {
+		x.grant.key = key
+	}
 	return allow("site key")
 }
 
@@ -133,8 +139,11 @@ func templatePattern(template string) *regexp.Regexp {
 // are remembered, so that parse leaves them out.
 func (x *exchange) presentedKeys() []string {
 	var out []string
-	if b := bearer(x.call.Header); b != "" {
+	if b := bearer(x.call.Header); b != "" && !session.Statement(b) {
 		out = append(out, b)
+	}
+	if x.grant != nil {
+		out = append(out, x.grant.keys()...)
 	}
 	if user, pass, ok := basic(x.call.Header); ok {
 		out = append(out, pass, user)
@@ -142,7 +151,7 @@ func (x *exchange) presentedKeys() []string {
 	for _, at := range x.conn.presented {
 		switch at.kind {
 		case "header":
-			if m := at.match.FindStringSubmatch(x.call.Header.Get(at.name)); m != nil {
+			if m := at.match.FindStringSubmatch(x.call.Header.Get(at.name)); m != nil && !session.Statement(m[1]) {
 				out = append(out, m[1])
 			}
 		case "query":

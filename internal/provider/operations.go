@@ -32,6 +32,9 @@ func (p *Pack) checkContract(f *faults) {
 	for _, a := range p.Auth {
 		servers[a.TokenServer] = true
 	}
+	for _, e := range p.TokenEndpoints {
+		servers[e.Server] = true
+	}
 	for _, name := range sortedKeys(p.Servers) {
 		if !servers[name] {
 			f.add("servers.%s: no operation and no token endpoint uses it", name)

@@ -80,13 +80,16 @@ type Pack struct {
 	Rotation *Rotation `json:"rotation,omitempty"`
 	// Login is set where visitors can sign in with the provider: a connection of it may have
 	// a login.
-	Login      *Login       `json:"login,omitempty"`
-	Surface    Surface      `json:"surface"`
-	KeyShapes  []KeyShape   `json:"key_shapes,omitempty"`
-	Caching    *Fact        `json:"caching,omitempty"`
-	Regions    []Fact       `json:"regions"`    // where data is processed; empty = not published
-	Compliance []Compliance `json:"compliance"` // claims as published, with source and date
-	Notes      []Fact       `json:"notes,omitempty"`
+	Login     *Login     `json:"login,omitempty"`
+	Surface   Surface    `json:"surface"`
+	KeyShapes []KeyShape `json:"key_shapes,omitempty"`
+	// TokenEndpoints are where the provider's SDKs change their credential for a token. The gate
+	// answers them itself, for site keys.
+	TokenEndpoints []TokenEndpoint `json:"token_endpoints,omitempty"`
+	Caching        *Fact           `json:"caching,omitempty"`
+	Regions        []Fact          `json:"regions"`    // where data is processed; empty = not published
+	Compliance     []Compliance    `json:"compliance"` // claims as published, with source and date
+	Notes          []Fact          `json:"notes,omitempty"`
 	// Imported is set in packs that `sallyport providers import` made from a description of
 	// the API. No person has read the provider's pages for such a pack, so what the description
 	// does not say is not published in it: functions and docs may be missing.

@@ -99,6 +99,7 @@ func (p *Pack) Validate() []error {
 	p.checkWebhook(f)
 	p.checkSurface(f)
 	p.checkKeyShapes(f)
+	p.checkTokenEndpoints(f)
 	p.checkBotCheck(f)
 	p.checkProbes(f)
 	p.checkLogin(f)

@@ -146,6 +146,18 @@ func TestValidateFindsFaults(t *testing.T) {
 		{"unsigned but with a scheme", func(p tree) { object(p["webhook"])["unauthenticated"] = true }, "unauthenticated events have the scheme none"},
 		{"page without a sentence", func(p tree) { delete(object(p["surface"]), "page") }, "surface.page is empty"},
 		{"script over http", func(p tree) { object(p["surface"])["scripts"] = []any{"http://js.stripe.com"} }, "surface.scripts[0]"},
+		{"token endpoint of no server", func(p tree) {
+			p["token_endpoints"] = []any{tree{"server": "moon", "path": "/t", "answer": tree{"token_type": "Bearer"}, "source": "s"}}
+		}, "there is no server \"moon\""},
+		{"token endpoint with a parameter", func(p tree) {
+			p["token_endpoints"] = []any{tree{"server": "api", "path": "/t/{id}", "answer": tree{"token_type": "Bearer"}, "source": "s"}}
+		}, "has no parameter"},
+		{"token endpoint that answers itself", func(p tree) {
+			p["token_endpoints"] = []any{tree{"server": "api", "path": "/t", "answer": tree{"token_type": "Bearer", "access_token": "x"}, "source": "s"}}
+		}, "is the gate's own"},
+		{"token endpoint without a type", func(p tree) {
+			p["token_endpoints"] = []any{tree{"server": "api", "path": "/t", "answer": tree{}, "source": "s"}}
+		}, "token_type is missing"},
 		{"weak key shape", func(p tree) { first(p, "key_shapes")["length"] = 12 }, "a key needs 128"},
 		{"key shape of no alphabet", func(p tree) { first(p, "key_shapes")["alphabet"] = "emoji" }, "a key needs 128"},
 		{"claim without a source", func(p tree) { first(p, "compliance")["source"] = " " }, "compliance[0].source is empty"},

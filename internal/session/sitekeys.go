@@ -15,6 +15,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"sallyport/internal/problem"
+	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
 )
 
@@ -77,6 +78,8 @@ type SiteKeysOptions struct {
 	// Failures is how many unknown keys one client network may present before it is
 	// held back; zero: 30 per minute per prefix.
 	Failures ratelimit.Rule
+	// Tokens sign what stands for a key (IssueToken). Nil: no token is made or taken.
+	Tokens StatementKeys
 }
 
 // SiteKeys checks site keys. A found key is remembered for half a second, so that a hot
@@ -85,6 +88,7 @@ type SiteKeys struct {
 	o       SiteKeysOptions
 	cache   *otter.Cache[[32]byte, *found] // by the SHA-256 of what was presented
 	permits *otter.Cache[[32]byte, *found] // by permit key
+	tokens  *otter.Cache[[32]byte, *keyToken]
 
 	// asks counts Recheck: what was found before the last one is asked for again.
 	asks atomic.Int64
@@ -128,14 +132,23 @@ func NewSiteKeys(o SiteKeysOptions) (*SiteKeys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make site keys: %w", err)
 	}
-	return &SiteKeys{o: o, cache: cache, permits: permits, used: make(map[string]time.Time)}, nil
+	tokens, err := otter.New(&otter.Options[[32]byte, *keyToken]{MaximumSize: keyTokenEntries})
+	if err != nil {
+		return nil, fmt.Errorf("make site keys: %w", err)
+	}
+	return &SiteKeys{o: o, cache: cache, permits: permits, tokens: tokens, used: make(map[string]time.Time)}, nil
 }
 
 // Attempt is one presentation of a key.
 type Attempt struct {
 	Site, Connection string
-	Client           netip.Addr
-	Presented        Presented
+	// Mode is the connection's; only statements are bound to one.
+	Mode      provider.Mode
+	Client    netip.Addr
+	Presented Presented
+	// Statement is a bearer value in the form of a signed statement (see Statement). It counts
+	// only where no key was presented beside it.
+	Statement string
 }
 
 // Verify finds the one live key among the presented values that opens the connection.
@@ -153,11 +166,15 @@ func (s *SiteKeys) VerifyAny(ctx context.Context, a Attempt) (StoredKey, error) 
 }
 
 func (s *SiteKeys) verify(ctx context.Context, a Attempt, good func(*StoredKey, Attempt) bool) (StoredKey, error) {
-	if a.Presented.Empty() || a.Site == "" {
+	if a.Presented.Empty() && a.Statement == "" || a.Site == "" {
 		return StoredKey{}, refused(errors.New("no site key was presented"))
 	}
 	now := s.o.Now()
-	key, err := s.find(ctx, a, now)
+	find := s.find
+	if a.Statement != "" {
+		find = s.findStated
+	}
+	key, err := find(ctx, a, now)
 	if err != nil {
 		return StoredKey{}, err
 	}
@@ -211,18 +228,40 @@ func (s *SiteKeys) find(ctx context.Context, a Attempt, now time.Time) (*StoredK
 	return hit, nil
 }
 
+// findStated finds the key that a statement stands for. A network with many failures is held
+// back before anything is verified, but for statements that were good before.
+func (s *SiteKeys) findStated(ctx context.Context, a Attempt, now time.Time) (*StoredKey, error) {
+	if !a.Presented.Empty() || len(a.Statement) > MaxStatement {
+		return nil, nil // two at once: which one is meant is not ours to guess
+	}
+	if _, known := s.tokens.GetIfPresent(sha256.Sum256([]byte(a.Statement))); !known {
+		if err := s.heldBack(ctx, now, a.Client); err != nil {
+			return nil, err
+		}
+	}
+	return s.verifyToken(ctx, a, now)
+}
+
+// heldBack is the problem of a network that presented too many unknown keys, or nil.
+func (s *SiteKeys) heldBack(ctx context.Context, now time.Time, client netip.Addr) error {
+	d, err := s.o.Limiter.Peek(ctx, now, s.failures(client))
+	if err != nil {
+		return limiterFault(err)
+	}
+	if d.Allowed {
+		return nil
+	}
+	p := problem.New(problem.RateLimited, "too many unknown keys came from this network").
+		WithHint("check the site key, then wait as long as Retry-After says")
+	p.RetryAfter = max(d.RetryAfter, time.Second)
+	return p
+}
+
 // lookup finds the key whose secret v is, or nil.
 func (s *SiteKeys) lookup(ctx context.Context, v string, short [32]byte, known *found, now time.Time, client netip.Addr) (*StoredKey, error) {
 	if known == nil {
-		d, err := s.o.Limiter.Peek(ctx, now, s.failures(client))
-		if err != nil {
-			return nil, limiterFault(err)
-		}
-		if !d.Allowed {
-			p := problem.New(problem.RateLimited, "too many unknown keys came from this network").
-				WithHint("check the site key, then wait as long as Retry-After says")
-			p.RetryAfter = max(d.RetryAfter, time.Second)
-			return nil, p
+		if err := s.heldBack(ctx, now, client); err != nil {
+			return nil, err
 		}
 	}
 	if known != nil {
