@@ -195,7 +195,7 @@ func (g *Gate) openCallers(ctx context.Context, file *config.File) error {
 	if err = g.openChallenges(); err != nil {
 		return err
 	}
-	g.siteKeys, err = session.NewSiteKeys(session.SiteKeysOptions{Store: g.store, Limiter: g.limits, Now: g.options.Now, Log: g.log, Tokens: g.keys})
+	g.siteKeys, err = session.NewSiteKeys(session.SiteKeysOptions{Store: g.store, Limiter: g.limits, Now: g.options.Now, Log: g.log, Tokens: g.keys, Applications: g.store})
 	if err != nil {
 		return err
 	}

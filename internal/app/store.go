@@ -31,6 +31,7 @@ import (
 type Store interface {
 	session.KeyStore
 	session.SiteKeyStore
+	session.ApplicationStore
 	session.RevocationStore
 	egress.FreezeStore
 	egress.Idempotency

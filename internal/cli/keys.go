@@ -28,7 +28,8 @@ func (p *Program) keysCreate() *cobra.Command {
 		Short: "Make a key for a site's backend; it is printed once",
 		Long: "Makes a key with which a site's backend calls the gate, and prints it. It is shown only now: the gate keeps a hash. The key stands\n" +
 			"exactly where the provider's own key would stand, so an official SDK is given this key instead. With --connection it opens\n" +
-			"that connection only, and takes the shape that the provider's SDKs look for; --shape names another shape.",
+			"that connection only, and takes the shape that the provider's SDKs look for, a pair or a pair with an application's id and private key\n" +
+			"where they want these (one a line; with --json user, key, application_id, private_key); --shape names another shape.",
 		Example: "  sallyport keys create shop --connection payments\n  sallyport keys create shop --connection payments --shape stripe-test\n  sallyport keys create shop",
 		Args:    exactly(1, "the name of one SITE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -93,6 +94,9 @@ type createdKey struct {
 	Shape      string `json:"shape"`
 	User       string `json:"user,omitempty"`
 	Key        string `json:"key"`
+	// ApplicationID and PrivateKey are set where SDKs sign tokens with an application's key.
+	ApplicationID string `json:"application_id,omitempty"`
+	PrivateKey    string `json:"private_key,omitempty"`
 }
 
 func (p *Program) createKey(ctx context.Context, file *config.File, shape provider.KeyShape, siteName, connection string) error {
@@ -103,13 +107,18 @@ func (p *Program) createKey(ctx context.Context, file *config.File, shape provid
 	if err := p.withStore(ctx, file, func(s app.Store) error { return s.CreateSiteKey(ctx, stored) }); err != nil {
 		return err
 	}
-	out := createdKey{ID: stored.ID, Site: siteName, Connection: connection, Shape: shape.Name, User: printed.User, Key: string(printed.Secret.Expose())}
+	out := createdKey{ID: stored.ID, Site: siteName, Connection: connection, Shape: shape.Name, User: printed.User, Key: string(printed.Secret.Expose()),
+		ApplicationID: printed.Application.ID, PrivateKey: string(printed.Application.PrivateKey.Expose())}
 	err = p.facts(out, func() {
-		if out.User != "" {
-			p.line("%s", out.User)
+		for _, part := range []string{out.User, out.Key, out.ApplicationID, strings.TrimSpace(out.PrivateKey)} {
+			if part != "" {
+				p.line("%s", part)
+			}
 		}
-		p.line("%s", out.Key)
 	})
+	if len(shape.Lines) > 0 {
+		fmt.Fprintf(p.Err, "these stand in place of the provider's own: %s\n", strings.Join(shape.Lines, ", "))
+	}
 	fmt.Fprintf(p.Err, "%s opens %s; it is shown only now. Revoke it with: sallyport keys revoke %s\n", out.ID, target(siteName, connection), out.ID)
 	return err
 }

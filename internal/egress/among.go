@@ -56,7 +56,10 @@ func (g *Gate) opened(ctx context.Context, x *exchange, targets []Target) ([]Tar
 		key, done := asked[conn.pack.ID]
 		if !done {
 			var err error
-			key, err = g.deps.Keys.Whose(ctx, session.Attempt{Client: x.call.Client, Presented: x.presentedFor(conn)})
+			if err = x.readGrant(g, conn, t.path(x.call.Path)); err != nil {
+				return nil, err
+			}
+			key, err = g.deps.Keys.Whose(ctx, x.attemptAt(t, conn))
 			if err != nil && !session.IsRefusal(err) {
 				return nil, err
 			}
@@ -71,8 +74,7 @@ func (g *Gate) opened(ctx context.Context, x *exchange, targets []Target) ([]Tar
 	}
 	if len(out) == 0 {
 		if refusal == nil { // a good key, of something else: refused, and counted, as one that is none
-			_, refusal = g.deps.Keys.Verify(ctx, session.Attempt{Site: targets[0].Site, Connection: targets[0].Connection,
-				Client: x.call.Client, Presented: x.presentedFor(g.connOf(targets[0]))})
+			_, refusal = g.deps.Keys.Verify(ctx, x.attemptAt(targets[0], g.connOf(targets[0])))
 		}
 		if refusal == nil { // keys changed between the two looks
 			refusal = problem.New(problem.Unauthenticated, "the key is not valid here")
@@ -86,13 +88,14 @@ func (g *Gate) opened(ctx context.Context, x *exchange, targets []Target) ([]Tar
 	return out, nil
 }
 
-// presentedFor collects what may be a key for one connection, and leaves no trace.
-func (x *exchange) presentedFor(conn *connection) session.Presented {
+// attemptAt is what the caller would present at one connection; it leaves no trace.
+func (x *exchange) attemptAt(t Target, conn *connection) session.Attempt {
 	before, strip := x.conn, x.stripQ
 	x.conn = conn
-	p := session.ParsePresented(x.presentedKeys()...)
+	a := x.attempt()
 	x.conn, x.stripQ = before, strip
-	return p
+	a.Site, a.Connection = t.Site, t.Connection
+	return a
 }
 
 func (g *Gate) connOf(t Target) *connection {

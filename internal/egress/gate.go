@@ -84,7 +84,9 @@ type connection struct {
 	guards    map[string]*guarded
 	account   map[string]string
 	presented []presentedAt
-	limits    [2][]ratelimit.Rule // of the site, of the connection
+	// application is how the provider's SDKs sign tokens themselves; usually empty.
+	application session.ApplicationRule
+	limits      [2][]ratelimit.Rule // of the site, of the connection
 	// accountKey names the provider account that the connection works with.
 	accountKey string
 	own        *ownRule // what the gate may ask for itself; usually nil
@@ -150,6 +152,9 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 		browser: map[string]*browserRule{}, backend: map[string]*backendRule{},
 		presented: presentedPlaces(pack), limits: [2][]ratelimit.Rule{SiteLimits(s), c.Limits}}
 	conn.accountKey = accountKey(c)
+	if a, life, ok := pack.Application(); ok {
+		conn.application = session.ApplicationRule{Claim: a.Claim, Life: life}
+	}
 	wanted, err := conn.wantedKinds()
 	if err == nil && len(wanted) > 0 && g.deps.Owned == nil {
 		err = errors.New("there is no memory for owned ids")

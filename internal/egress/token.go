@@ -23,6 +23,7 @@ const tokenOperation = "token-endpoint"
 
 // grant is a call of the provider's token endpoint, which the gate answers itself.
 type grant struct {
+	pack     *provider.Pack
 	endpoint provider.TokenEndpoint
 	form     url.Values // what the call sent; nil where it sent something else
 	key      session.StoredKey
@@ -30,15 +31,15 @@ type grant struct {
 
 // readGrant notices a call of a token endpoint and reads its form, in which an SDK may send
 // the key as client_id and client_secret (RFC 6749 §2.3.1).
-func (x *exchange) readGrant(g *Gate) error {
+func (x *exchange) readGrant(g *Gate, conn *connection, path string) error {
 	if g.deps.Tokens == nil {
 		return nil
 	}
-	e, ok := x.conn.pack.TokenEndpoint(x.call.Method, x.call.Path)
-	if !ok {
+	e, ok := conn.pack.TokenEndpoint(x.call.Method, path)
+	if !ok || x.grant != nil { // read before, when it was looked up whose the key is
 		return nil
 	}
-	x.grant = &grant{endpoint: e}
+	x.grant = &grant{pack: conn.pack, endpoint: e}
 	body, err := x.call.ReadBody(maxGrant)
 	if err != nil {
 		return err
@@ -64,7 +65,7 @@ func (gr *grant) keys() (out []string) {
 // answerToken answers the provider's token endpoint for a backend: the token stands for the
 // key that was presented, at this connection and in its mode, for some minutes.
 func answerToken(ctx context.Context, g *Gate, x *exchange) Decision {
-	if x.grant == nil || x.caller != site.Backend {
+	if x.grant == nil || x.caller != site.Backend || x.grant.pack != x.conn.pack {
 		return allow("not a token endpoint")
 	}
 	if got := x.grant.form["grant_type"]; len(got) != 1 || got[0] != "client_credentials" {
@@ -107,10 +108,12 @@ func refusedGrant(p *problem.Error) map[string]any {
 
 var _ Tokens = (*session.SiteKeys)(nil)
 
-// statement is the bearer value, where it has the form of a signed statement.
-func (x *exchange) statement() string {
+// attempt is what the caller presents at x's connection.
+func (x *exchange) attempt() session.Attempt {
+	a := session.Attempt{Site: x.call.Site, Connection: x.call.Connection, Mode: x.conn.Mode, Client: x.call.Client,
+		Presented: session.ParsePresented(x.presentedKeys()...), Application: x.conn.application}
 	if b := bearer(x.call.Header); x.grant == nil && session.Statement(b) {
-		return b
+		a.Statement = b
 	}
-	return ""
+	return a
 }

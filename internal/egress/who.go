@@ -70,11 +70,10 @@ func identify(ctx context.Context, g *Gate, x *exchange) Decision {
 		x.caller, x.visit, x.session = site.Browser, visit.ID, visit
 		return allow("session")
 	}
-	if err := x.readGrant(g); err != nil {
+	if err := x.readGrant(g, x.conn, x.call.Path); err != nil {
 		return denyErr(err)
 	}
-	key, err := g.deps.Keys.Verify(ctx, session.Attempt{Site: x.call.Site, Connection: x.call.Connection, Mode: x.conn.Mode,
-		Client: x.call.Client, Presented: session.ParsePresented(x.presentedKeys()...), Statement: x.statement()})
+	key, err := g.deps.Keys.Verify(ctx, x.attempt())
 	if err != nil {
 		return denyErr(err)
 	}

@@ -291,6 +291,18 @@ type KeyShape struct {
 	UserLen  int    `json:"user_length,omitempty"`
 	// Mode that the shape looks like.
 	Mode Mode `json:"mode,omitempty"`
+	// Lines name what is printed, in order, in the provider's words: account SID, auth token.
+	Lines []string `json:"lines,omitempty"`
+	// Application is set where SDKs sign tokens with an application's private key (RS256): the
+	// key then comes with an application id and an RSA key, of which the public half is kept.
+	Application *KeyApplication `json:"application,omitempty"`
+}
+
+// KeyApplication says what an SDK's self-signed token looks like.
+type KeyApplication struct {
+	Claim  string `json:"claim"` // that holds the application id
+	Life   string `json:"life"`  // Go duration: the longest from iat to exp
+	Source string `json:"source"`
 }
 
 // Fact is a statement with its source.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // TokenEndpoint is an OAuth token endpoint (RFC 6749 §3.2) at which SDKs of the provider ask
@@ -54,5 +55,35 @@ func (p *Pack) checkTokenEndpoints(f *faults) {
 			}
 		}
 		f.text(where+".source", e.Source)
+	}
+}
+
+// Application is how the provider's SDKs sign tokens with an application's key, and how long
+// such a token may live; ok is false where they do not.
+func (p *Pack) Application() (a KeyApplication, life time.Duration, ok bool) {
+	for _, k := range p.KeyShapes {
+		if k.Application != nil {
+			life, err := time.ParseDuration(k.Application.Life)
+			return *k.Application, life, err == nil && life > 0
+		}
+	}
+	return KeyApplication{}, 0, false
+}
+
+func (k KeyShape) checkApplication(f *faults, where string) {
+	lines := 1
+	if k.User != "" || k.UserLen > 0 {
+		lines++
+	}
+	if a := k.Application; a != nil {
+		lines += 2
+		f.text(where+".application.claim", a.Claim)
+		f.text(where+".application.source", a.Source)
+		if d, err := time.ParseDuration(a.Life); err != nil || d < time.Minute || d > 24*time.Hour {
+			f.add("%s.application.life: %q is not a duration from 1m to 24h", where, a.Life)
+		}
+	}
+	if len(k.Lines) != 0 && len(k.Lines) != lines {
+		f.add("%s.lines: %d names for what is printed in %d", where, len(k.Lines), lines)
 	}
 }

@@ -358,6 +358,7 @@ func (p *Pack) checkKeyShapes(f *faults) {
 			f.add("%s.name: %q stands twice or is not a word of lower-case letters, digits and single hyphens", where, k.Name)
 		}
 		seen[k.Name] = true
+		k.checkApplication(f, where)
 		if bits := k.Bits(); bits < 128 {
 			f.add("%s: %d characters of %q carry %.0f bits; a key needs 128", where, k.Length, k.Alphabet, math.Floor(bits))
 		}

@@ -79,6 +79,11 @@ func NewSiteKey(shape provider.KeyShape, site, connection string, now time.Time)
 		}
 		k.UserHash = sha256.Sum256([]byte(p.User))
 	}
+	if shape.Application != nil {
+		if k.Application, p.Application, err = newApplication(); err != nil {
+			return fail(err)
+		}
+	}
 	return p, k, nil
 }
 

@@ -23,7 +23,10 @@ type StoredKey struct {
 	UserHash [32]byte
 	// PermitKey verifies the permits that the site's backend signs.
 	PermitKey ed25519.PublicKey
-	CreatedAt time.Time
+	// Application is set where the key comes with one. Only CreateSiteKey and FindApplication
+	// have it; the other look-ups leave it out.
+	Application *Application
+	CreatedAt   time.Time
 	// LastUsedAt is coarse (a minute); zero: never. RevokedAt zero: not revoked.
 	LastUsedAt time.Time
 	// RevokedAt may lie ahead: the key has a successor, and counts until then.
@@ -44,6 +47,8 @@ func (k *StoredKey) Revoked(now time.Time) bool {
 type Printed struct {
 	Secret secret.Value
 	User   string
+	// Application is empty where the shape has none.
+	Application PrintedApplication
 }
 
 // ErrKeyNotFound is what a SiteKeyStore wraps where no key fits.

@@ -80,6 +80,8 @@ type SiteKeysOptions struct {
 	Failures ratelimit.Rule
 	// Tokens sign what stands for a key (IssueToken). Nil: no token is made or taken.
 	Tokens StatementKeys
+	// Applications finds the keys whose holders sign tokens themselves. Nil: none is taken.
+	Applications ApplicationStore
 }
 
 // SiteKeys checks site keys. A found key is remembered for half a second, so that a hot
@@ -89,6 +91,8 @@ type SiteKeys struct {
 	cache   *otter.Cache[[32]byte, *found] // by the SHA-256 of what was presented
 	permits *otter.Cache[[32]byte, *found] // by permit key
 	tokens  *otter.Cache[[32]byte, *keyToken]
+
+	applications *otter.Cache[[32]byte, *foundApplication]
 
 	// asks counts Recheck: what was found before the last one is asked for again.
 	asks atomic.Int64
@@ -136,7 +140,11 @@ func NewSiteKeys(o SiteKeysOptions) (*SiteKeys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make site keys: %w", err)
 	}
-	return &SiteKeys{o: o, cache: cache, permits: permits, tokens: tokens, used: make(map[string]time.Time)}, nil
+	applications, err := otter.New(&otter.Options[[32]byte, *foundApplication]{MaximumSize: applicationEntries})
+	if err != nil {
+		return nil, fmt.Errorf("make site keys: %w", err)
+	}
+	return &SiteKeys{o: o, cache: cache, permits: permits, tokens: tokens, applications: applications, used: make(map[string]time.Time)}, nil
 }
 
 // Attempt is one presentation of a key.
@@ -149,6 +157,15 @@ type Attempt struct {
 	// Statement is a bearer value in the form of a signed statement (see Statement). It counts
 	// only where no key was presented beside it.
 	Statement string
+	// Application is how the connection's provider has applications sign tokens; the zero value
+	// means not at all.
+	Application ApplicationRule
+}
+
+// ApplicationRule says what a self-signed token of a provider's SDK looks like.
+type ApplicationRule struct {
+	Claim string        // that holds the application's id
+	Life  time.Duration // the longest that the provider allows
 }
 
 // Verify finds the one live key among the presented values that opens the connection.
@@ -228,18 +245,35 @@ func (s *SiteKeys) find(ctx context.Context, a Attempt, now time.Time) (*StoredK
 	return hit, nil
 }
 
-// findStated finds the key that a statement stands for. A network with many failures is held
-// back before anything is verified, but for statements that were good before.
+// findStated finds the key that a statement stands for: one that the gate signed, or one that
+// the holder of an application's key did. A network with many failures is held back before
+// anything is verified, but for what was good before.
 func (s *SiteKeys) findStated(ctx context.Context, a Attempt, now time.Time) (*StoredKey, error) {
 	if !a.Presented.Empty() || len(a.Statement) > MaxStatement {
 		return nil, nil // two at once: which one is meant is not ours to guess
 	}
-	if _, known := s.tokens.GetIfPresent(sha256.Sum256([]byte(a.Statement))); !known {
+	if !s.seen(a) {
 		if err := s.heldBack(ctx, now, a.Client); err != nil {
 			return nil, err
 		}
 	}
-	return s.verifyToken(ctx, a, now)
+	key, err := s.verifyToken(ctx, a, now)
+	if key == nil && err == nil && a.Application.Claim != "" {
+		key, err = s.verifySigned(ctx, a, now)
+	}
+	return key, err
+}
+
+// seen reports whether a's statement, or its application, was good before.
+func (s *SiteKeys) seen(a Attempt) bool {
+	if _, ok := s.tokens.GetIfPresent(sha256.Sum256([]byte(a.Statement))); ok {
+		return true
+	}
+	if a.Application.Claim == "" {
+		return false
+	}
+	_, ok := s.applications.GetIfPresent(applicationHash(unverifiedText(a.Statement, a.Application.Claim)))
+	return ok
 }
 
 // heldBack is the problem of a network that presented too many unknown keys, or nil.

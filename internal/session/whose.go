@@ -8,16 +8,21 @@ import (
 	"sallyport/internal/ratelimit"
 )
 
-// Whose finds the one live key among the presented values, whatever site it is of: for a port
+// Whose finds the one live key among the presented values, or by a statement, whatever site it is of: for a port
 // where the key says which connection is asked for. It opens nothing, the caller holds the
 // key's Site and Connection against what stands there, and Verify still has to pass. The
 // Attempt's Site and Connection do not count. It refuses as Verify does, and counts as it does.
 func (s *SiteKeys) Whose(ctx context.Context, a Attempt) (StoredKey, error) {
-	if a.Presented.Empty() {
+	if a.Presented.Empty() && a.Statement == "" {
 		return StoredKey{}, refused(errors.New("no site key was presented"))
 	}
 	now := s.o.Now()
-	key, err := s.find(ctx, a, now)
+	a.Site, a.Connection = "", ""
+	find := s.find
+	if a.Statement != "" {
+		find = s.findStated
+	}
+	key, err := find(ctx, a, now)
 	if err != nil {
 		return StoredKey{}, err
 	}

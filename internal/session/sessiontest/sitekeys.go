@@ -119,3 +119,47 @@ func expectSiteKey(t *testing.T, s session.SiteKeyStore, want session.StoredKey)
 		t.Errorf("site key %s by permit key: %v (-want +got):\n%s", want.ID, err, cmp.Diff(want, got))
 	}
 }
+
+// ApplicationStore runs the suite of keys with an application; the stores are SiteKeyStores too.
+func ApplicationStore(t *testing.T, open func(t *testing.T) session.ApplicationStore) {
+	s := open(t)
+	keys, ok := s.(session.SiteKeyStore)
+	if !ok {
+		t.Fatal("the store keeps no site keys")
+	}
+	with, without := siteKey("with", "shop", noon()), siteKey("without", "shop", noon())
+	with.Application = &session.Application{Public: []byte("a public key")}
+	copy(with.Application.Hash[:], "application")
+	for _, k := range []session.StoredKey{with, without} {
+		if err := keys.CreateSiteKey(t.Context(), k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	find := func(want session.StoredKey) {
+		t.Helper()
+		got, err := s.FindApplication(t.Context(), with.Application.Hash)
+		if d := cmp.Diff(want, got); err != nil || d != "" {
+			t.Errorf("%v (-want +got):\n%s", err, d)
+		}
+	}
+	find(with)
+	plain := with
+	plain.Application = nil // the other look-ups leave it out
+	expectSiteKey(t, keys, plain)
+	if _, err := s.FindApplication(t.Context(), [32]byte{1}); !errors.Is(err, session.ErrKeyNotFound) {
+		t.Errorf("an unknown application: %v, want ErrKeyNotFound", err)
+	}
+	twin := siteKey("twin", "blog", noon())
+	twin.Application = with.Application
+	if err := keys.CreateSiteKey(t.Context(), twin); err == nil {
+		t.Error("two keys have one application")
+	}
+	if _, err := keys.FindSiteKey(t.Context(), twin.AuthHash); !errors.Is(err, session.ErrKeyNotFound) {
+		t.Errorf("a key whose application was refused is there: %v", err)
+	}
+	if err := keys.RevokeSiteKey(t.Context(), with.ID, noon()); err != nil {
+		t.Fatal(err)
+	}
+	with.RevokedAt = noon()
+	find(with)
+}

@@ -26,6 +26,9 @@ func (s *Store) CreateSiteKey(ctx context.Context, k session.StoredKey) error {
 		_, err := tx.Exec(ctx, `INSERT INTO site_keys (`+siteKeyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 			k.ID, k.Site, k.Connection, k.Shape, k.AuthHash[:], user, []byte(k.PermitKey),
 			millis(k.CreatedAt), millis(k.LastUsedAt), millis(k.RevokedAt))
+		if err == nil {
+			err = addApplication(ctx, tx, k)
+		}
 		if err != nil {
 			return err
 		}

@@ -24,6 +24,9 @@ func (s *Store) CreateSiteKey(ctx context.Context, k session.StoredKey) error {
 		_, err := exec(tx, `INSERT INTO site_keys (`+siteKeyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			k.ID, k.Site, k.Connection, k.Shape, k.AuthHash[:], user, []byte(k.PermitKey),
 			millis(k.CreatedAt), millis(k.LastUsedAt), millis(k.RevokedAt))
+		if err == nil {
+			err = addApplication(tx, k)
+		}
 		if err != nil {
 			return err
 		}

@@ -57,6 +57,9 @@ func TestConformance(t *testing.T) {
 	t.Run("session.SiteKeyStore", func(t *testing.T) {
 		sessiontest.SiteKeyStore(t, func(t *testing.T) session.SiteKeyStore { return fresh(t) })
 	})
+	t.Run("session.ApplicationStore", func(t *testing.T) {
+		sessiontest.ApplicationStore(t, func(t *testing.T) session.ApplicationStore { return fresh(t) })
+	})
 	t.Run("session.RevocationStore", func(t *testing.T) {
 		sessiontest.RevocationStore(t, func(t *testing.T) session.RevocationStore { return fresh(t) })
 	})
