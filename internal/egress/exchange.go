@@ -132,10 +132,14 @@ func (x *exchange) speak(p *problem.Error) *problem.Error {
 	if shape.Code == "" {
 		return p
 	}
+	code, theirs := shape.Refused.Of(p.Status())
+	if !theirs {
+		code = string(p.Code)
+	}
 	args := contract.NewArgs(map[string]any{})
-	for path, text := range map[string]string{shape.Code: string(p.Code), shape.Message: p.Detail} {
+	for path, v := range map[string]any{shape.Code: code, shape.Message: p.Detail} {
 		at, err := contract.ParsePath(path)
-		if err != nil || args.Set(at, text) != nil {
+		if err != nil || args.Set(at, v) != nil {
 			continue
 		}
 	}

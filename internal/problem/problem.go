@@ -67,7 +67,7 @@ type Error struct {
 	ProviderCode   string
 	// Extra holds further members of the document, such as the provider's own error
 	// object for its SDK. A member that the document has already is left out,
-	// but a text as status, which stands in place of the number.
+	// but a text as status and a number as code, which stand in place of the document's own.
 	Extra map[string]any
 	// Err is for the log only.
 	Err error
@@ -143,8 +143,8 @@ func (e *Error) Document(requestID string) []byte {
 	return withExtra(out, e.Extra)
 }
 
-// withExtra adds members that the document does not have. Only status may be replaced, by
-// a text: clients of Google's web services read their own status there. The HTTP status
+// withExtra adds members that the document does not have. Only code may be replaced, by a
+// number, and status, by a text: clients of Google's web services read their own status there. The HTTP status
 // stands in the status line, and RFC 9457 §3.1 has readers ignore a member of another type.
 func withExtra(doc []byte, extra map[string]any) []byte {
 	if len(extra) == 0 {
@@ -154,6 +154,9 @@ func withExtra(doc []byte, extra map[string]any) []byte {
 		if replaced, err := withStatus(doc, own); err == nil {
 			doc = replaced
 		}
+	}
+	if own, ok := extra["code"].(int); ok {
+		doc = withNumber(doc, own)
 	}
 	var have map[string]json.RawMessage
 	if json.Unmarshal(doc, &have) != nil {
@@ -171,6 +174,18 @@ func withExtra(doc []byte, extra map[string]any) []byte {
 		out = append(append(out, ','), member[1:len(member)-1]...)
 	}
 	return append(out, '}')
+}
+
+var codeMember = regexp.MustCompile(`"code":"([a-z_]+)"`)
+
+// withNumber puts a provider's number in the place of code, for SDKs that read one and fail on
+// a text; the code itself then stands in gate_code, and in type.
+func withNumber(doc []byte, n int) []byte {
+	at := codeMember.FindSubmatchIndex(doc)
+	if at == nil {
+		return doc
+	}
+	return slices.Concat(doc[:at[0]], fmt.Appendf(nil, `"code":%d,"gate_code":"%s"`, n, doc[at[2]:at[3]]), doc[at[1]:])
 }
 
 var statusMember = regexp.MustCompile(`"status":[0-9]+`)

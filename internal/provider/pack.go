@@ -13,6 +13,7 @@ package provider
 
 import (
 	"slices"
+	"strconv"
 
 	"sallyport/internal/contract"
 )
@@ -249,9 +250,36 @@ type Idempotency struct {
 type ErrorShape struct {
 	Code    string `json:"code,omitempty"`    // error.code; safe to show to a visitor
 	Message string `json:"message,omitempty"` // never shown to a browser
+	// Refused are the codes that SDKs know for the gate's own refusals.
+	Refused *RefusedCodes `json:"refused,omitempty"`
 	// Else is the shape of the operations that it names, where a provider has two.
 	Else *ErrorShape `json:"else,omitempty"`
 	Ops  []string    `json:"operations,omitempty"` // of Else
+}
+
+// RefusedCodes are codes of the provider that stand in a refusal of the gate to a backend, so
+// that an SDK shows it as the error that it is.
+type RefusedCodes struct {
+	// Codes by HTTP status of the refusal. For other statuses the gate's own code stands.
+	Codes map[string]string `json:"codes"`
+	// Numbers: SDKs read the code as a number, so for other statuses the status stands.
+	Numbers bool   `json:"numbers,omitempty"`
+	Source  string `json:"source"`
+}
+
+// Of is what stands for a refusal of that status; ok is false where the gate's own code does.
+func (r *RefusedCodes) Of(status int) (code any, ok bool) {
+	if r == nil {
+		return nil, false
+	}
+	text, ok := r.Codes[strconv.Itoa(status)]
+	if !r.Numbers {
+		return text, ok
+	}
+	if n, err := strconv.Atoi(text); err == nil {
+		return n, true
+	}
+	return status, true
 }
 
 // ErrorsOf is the shape of an operation's error answers.

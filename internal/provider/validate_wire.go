@@ -2,9 +2,11 @@ package provider
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -269,7 +271,26 @@ func (p *Pack) checkErrors(f *faults) {
 	}
 }
 
+func (r *RefusedCodes) check(f *faults, where, code string) {
+	if r == nil {
+		return
+	}
+	f.text(where+".source", r.Source)
+	if code == "" || len(r.Codes) == 0 {
+		f.add("%s: it needs codes, and a code beside it that says where they stand", where)
+	}
+	for _, status := range slices.Sorted(maps.Keys(r.Codes)) {
+		if n, err := strconv.Atoi(status); err != nil || n < 400 || n > 599 {
+			f.add("%s.codes: %q is not a status from 400 to 599", where, status)
+		}
+		if _, err := strconv.Atoi(r.Codes[status]); r.Numbers && err != nil {
+			f.add("%s.codes: %q is not a number", where, r.Codes[status])
+		}
+	}
+}
+
 func (e ErrorShape) check(f *faults, where string) {
+	e.Refused.check(f, where+".refused", e.Code)
 	if e.Code != "" {
 		checkPath(f, where+".code", e.Code)
 	}
