@@ -92,6 +92,7 @@ var elsewhere = map[string]string{
 	"stripe 100 per 1s per account":       "mode live: a private upstream is refused",
 	"stripe 25 per 1s per operation":      "in mode sandbox the account's limit is the same number",
 	"stripe 1000 per 1h per object":       "takes hours",
+	"oidc 10 per 1s per account":          "not documented: our own cautious default",
 	"turnstile 50 per 1s per account":     "not documented: our own cautious default",
 	"hcaptcha 50 per 1s per account":      "not documented: our own cautious default",
 	"google-maps 3000 per 1m per account": "takes minutes: in the long form",
