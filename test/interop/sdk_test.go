@@ -131,7 +131,7 @@ func TestGoogleMapsGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = stranger.Geocode(context.Background(), &maps.GeocodingRequest{Address: "Kiel"}); err == nil || !strings.Contains(err.Error(), "unauthenticated") {
+	if _, err = stranger.Geocode(context.Background(), &maps.GeocodingRequest{Address: "Kiel"}); err == nil || !strings.Contains(err.Error(), "REQUEST_DENIED") {
 		t.Errorf("a key that is none: %v", err)
 	}
 }
