@@ -186,3 +186,15 @@ func TestConcurrentReading(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestHashIn: a name's hash does not depend on what stands behind it.
+func TestHashIn(t *testing.T) {
+	text := []byte(strings.Repeat("The quick brown fox, 12 lazy dogs. ", 4))
+	for from := range len(text) {
+		for to := from; to <= len(text); to++ {
+			if got, want := HashIn(text, uint32(from), uint32(to)), Hash(text[from:to]); got != want {
+				t.Fatalf("[%d:%d]: %#x, want %#x", from, to, got, want)
+			}
+		}
+	}
+}

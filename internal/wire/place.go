@@ -71,7 +71,7 @@ func (r *Reader) startPlaces() {
 // child finds the place called name below up, or makes it; 0 when there are too many.
 func (r *Reader) child(up int32, name span) int32 {
 	text := r.text[name.off:name.end]
-	hash := tape.Hash(text)
+	hash := tape.HashIn(r.text[:cap(r.text)], name.off, name.end)
 	box := &r.places[up]
 	if box.last != 0 && r.isNamed(box.last, hash, text) {
 		return box.last // names that belong together stand together

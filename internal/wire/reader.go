@@ -13,6 +13,7 @@ import (
 type Reader struct {
 	text   []byte // decoded names and values
 	pairs  []pair
+	cuts   []uint32 // where the brackets of names stand
 	places []place
 	values []value
 	table  table
@@ -29,12 +30,12 @@ type Reader struct {
 }
 
 func (r *Reader) start(code problem.Code, style Style) {
-	if cap(r.text)+cap(r.raw)+cap(r.pairs)*16+cap(r.places)*48+cap(r.values)*12+cap(r.table.slots)*16 > keepBytes {
+	if cap(r.text)+cap(r.raw)+cap(r.pairs)*24+cap(r.cuts)*4+cap(r.places)*48+cap(r.values)*12+cap(r.table.slots)*16 > keepBytes {
 		*r = Reader{}
 	}
 	r.json.Reset(keepBytes)
 	r.code, r.style, r.params, r.based = code, style, nil, false
-	r.pairs, r.slots = r.pairs[:0], r.slots[:0]
+	r.pairs, r.cuts, r.slots = r.pairs[:0], r.cuts[:0], r.slots[:0]
 	r.startPlaces()
 }
 
@@ -69,15 +70,35 @@ func (r *Reader) formPlace(p pair) (int32, error) {
 	if r.style != Brackets {
 		return r.below(0, p.key)
 	}
-	rest := span{p.open, p.key.end}
-	if !r.balanced(span{p.key.off, p.open}, rest) {
+	cuts := r.cuts[p.cut:p.cutEnd]
+	if len(cuts) == 0 {
+		return r.below(0, p.key)
+	}
+	if !r.paired(p.key, cuts) {
 		return 0, refuse(r.code, "the form has a name with unbalanced brackets")
 	}
-	k, err := r.below(0, span{p.key.off, p.open})
-	if err != nil || k == 0 {
-		return k, err
+	k, err := r.below(0, span{p.key.off, cuts[0]})
+	for ; err == nil && k != 0 && len(cuts) > 0; cuts = cuts[2:] {
+		k, err = r.below(k, span{cuts[0] + 1, cuts[1]})
 	}
-	return r.descend(k, rest)
+	return k, err
+}
+
+// paired is balanced for a name whose brackets are known.
+func (r *Reader) paired(key span, cuts []uint32) bool {
+	steps := len(cuts) / 2
+	if cuts[0] == key.off || len(cuts)%2 != 0 || steps > maxDepth-2 {
+		return false
+	}
+	next := cuts[0]
+	for k := 0; k+1 < len(cuts); k += 2 {
+		open, end := cuts[k], cuts[k+1]
+		if open != next || r.text[open] != '[' || r.text[end] != ']' {
+			return false
+		}
+		next = end + 1
+	}
+	return next == key.end
 }
 
 // balanced reports whether rest is a number of [steps], not too many, behind a name.
