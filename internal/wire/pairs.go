@@ -167,6 +167,7 @@ func (r *Reader) unescape(text []byte, s *span, from uint32, high *bool) error {
 		part[n] = c
 		n++
 	}
+	clear(part[n:]) // half a character may stand there, and the text as a whole is UTF-8
 	s.end = n
 	return nil
 }

