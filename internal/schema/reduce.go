@@ -8,7 +8,8 @@ import "sallyport/internal/tape"
 // in the order of the tape. Nothing is appended where nothing is seen. It is for Valid
 // verdicts, and for Invalid ones after Explain.
 func (m *Machine) AppendReduced(dst []byte, lens *Lens) ([]byte, Tally) {
-	w := reducer{m: m, t: m.t, dst: dst}
+	w := reducer{m: m, t: m.t, dst: dst, strange: unknowns{m: m, list: m.strange}}
+	m.text = m.text[:0]
 	if lens != nil && lens.Secrets {
 		w.dirt = m.findDirt(0)
 	} else {
@@ -20,7 +21,7 @@ func (m *Machine) AppendReduced(dst []byte, lens *Lens) ([]byte, Tally) {
 		w.count(m.at)
 	}
 	if w.tally.Dropped > 0 {
-		w.tally.Unknown = m.unknown()
+		w.tally.Unknown = w.strange.done(w.missed)
 	}
 	return w.dst, w.tally
 }
@@ -32,6 +33,35 @@ type reducer struct {
 	dst   []byte
 	tally Tally
 	dirt  dirt
+
+	strange unknowns // places that were dropped on the way; their own place is in m.text
+	missed  bool     // something was dropped where the writer did not go
+}
+
+// drop leaves out what the schema does not know.
+func (w *reducer) drop(k uint32, box tape.Kind) {
+	w.tally.Dropped++
+	base := w.step(k, box)
+	w.strange.note()
+	w.m.text = w.m.text[:base]
+}
+
+// inside writes a value that is in another one.
+func (w *reducer) inside(k uint32, box tape.Kind, lens *Lens) {
+	if w.t.Nodes[k].Kind < tape.Array {
+		w.whole(k)
+		return
+	}
+	base := w.step(k, box)
+	w.value(k, lens)
+	w.m.text = w.m.text[:base]
+}
+
+// step goes on to a member or an element, and gives what to cut m.text to afterwards.
+func (w *reducer) step(k uint32, box tape.Kind) (base int) {
+	base = len(w.m.text)
+	w.m.text = appendStep(w.m.text, w.t, box, k)
+	return base
 }
 
 // shows reports whether anything of a value is written: of a plain value all or nothing.
@@ -109,7 +139,7 @@ func (w *reducer) object(i uint32, nd *tape.Node, lens *Lens) {
 		if kid != nil {
 			w.comma(&wrote)
 			w.dst = append(tape.AppendString(w.dst, w.t.Key(int(k))), ':')
-			w.value(k, kid)
+			w.inside(k, nd.Kind, kid)
 		}
 	}
 	if from >= 0 {
@@ -137,13 +167,13 @@ func (w *reducer) rest(i uint32, nd *tape.Node, lens *Lens) {
 		}
 		switch s := w.m.state[k]; {
 		case s&known == 0:
-			w.tally.Dropped++
+			w.drop(k, nd.Kind)
 		case s&bad == 0:
 			w.comma(&wrote)
 			if nd.Kind == tape.Object {
 				w.dst = append(tape.AppendString(w.dst, w.t.Key(int(k))), ':')
 			}
-			w.value(k, lens)
+			w.inside(k, nd.Kind, lens)
 		}
 		k = w.t.Nodes[k].Next
 	}
@@ -166,7 +196,7 @@ func (w *reducer) comma(wrote *bool) {
 // member is what is seen of a member; nil: nothing, and that is counted.
 func (w *reducer) member(k uint32, lens *Lens) *Lens {
 	if w.m.state[k]&known == 0 {
-		w.tally.Dropped++
+		w.drop(k, tape.Object)
 		return nil
 	}
 	kid := lens.child(w.t, k, w.m.hides(k))
@@ -187,12 +217,12 @@ func (w *reducer) array(i uint32, nd *tape.Node, lens *Lens) {
 	for k := i + 1; k < nd.Next; k = w.t.Nodes[k].Next {
 		switch {
 		case w.m.state[k]&known == 0:
-			w.tally.Dropped++
+			w.drop(k, nd.Kind)
 		case !w.shows(k, kid):
 			w.count(k)
 		default:
 			w.comma(&wrote)
-			w.value(k, kid)
+			w.inside(k, nd.Kind, kid)
 		}
 	}
 	w.dst = append(w.dst, ']')
@@ -208,6 +238,7 @@ func (w *reducer) count(i uint32) {
 		switch s := w.m.state[k]; {
 		case s&known == 0:
 			w.tally.Dropped++
+			w.missed = true
 			k = w.t.Nodes[k].Next
 		case s&bad != 0:
 			k = w.t.Nodes[k].Next

@@ -5,28 +5,31 @@ import "sallyport/internal/tape"
 // maxUnknown is how many unknown places are named.
 const maxUnknown = 20
 
-// unknown names the places that the schema does not know, each once. Answers of one
+// unknowns names the places that the schema does not know, each once. Answers of one
 // operation mostly have the same ones: the list of the last time is given again where it is
-// still right, so that nothing is allocated.
-func (m *Machine) unknown() []string {
-	u := unknowns{m: m, list: m.strange}
-	u.walk(m.at)
-	if u.other || u.met != 1<<len(u.list)-1 {
-		u = unknowns{m: m, fresh: true}
-		u.walk(m.at)
-		m.strange = u.list
-	}
-	return u.list
-}
-
-// unknowns walks over a value once and writes the places on the way, so that the work is
-// linear however the value is nested.
+// still right, so that nothing is allocated. Whoever writes the reduced value notes the places
+// on the way; where he did not go, or the list changes, a walk over the value finds them.
 type unknowns struct {
 	m     *Machine
 	list  []string
 	met   uint32 // of list, as bits
 	fresh bool   // list is being made
 	other bool   // a place that is not in list was met, or list is full
+}
+
+// done gives the list; missed: not every place was noted.
+func (u *unknowns) done(missed bool) []string {
+	m := u.m
+	if missed {
+		*u = unknowns{m: m, list: m.strange}
+		u.walk(m.at)
+	}
+	if u.other || u.met != 1<<len(u.list)-1 {
+		*u = unknowns{m: m, fresh: true}
+		u.walk(m.at)
+		m.strange = u.list
+	}
+	return u.list
 }
 
 // walk looks at what is in a container; m.text holds its own place.
@@ -47,11 +50,7 @@ func (u *unknowns) walk(i uint32) {
 		if s&bad != 0 || s == known && !m.dirty.below(k, m.nodes[k].Next) {
 			continue
 		}
-		if box.Kind == tape.Array {
-			m.text = append(m.text, "[]"...)
-		} else {
-			m.text = appendName(m.text, m.t.Key(int(k)))
-		}
+		m.text = appendStep(m.text, m.t, box.Kind, k)
 		if s&known == 0 {
 			u.note()
 		} else {
@@ -74,6 +73,14 @@ func (u *unknowns) note() {
 		return
 	}
 	u.other = true
+}
+
+// appendStep appends the name of a member, or that it is any element, by what it is in.
+func appendStep(dst []byte, t *tape.Tape, box tape.Kind, k uint32) []byte {
+	if box == tape.Array {
+		return append(dst, "[]"...)
+	}
+	return appendName(dst, t.Key(int(k)))
 }
 
 // appendName is writeName at the end of a place.
