@@ -34,7 +34,10 @@ func (p *Program) check() *cobra.Command {
 		SuggestFor: []string{"validate", "lint", "test"},
 		Long: "Reads the file and names every fault at once: where it stands, what was found, and what to write instead. For a valid file it\n" +
 			"shows what a stranger can do with each browser operation (Origin can be forged outside a browser, so what a browser\n" +
-			"may do, anybody may do), and every check that only reports. Exit code 1 means that the file has a fault.",
+			"may do, anybody may do): its effects and price, what the stranger chooses, and what stands before it (permit, voucher,\n" +
+			"challenge, ids that the visit received, limits, guards, budgets). A warning names each operation that moves money, sends\n" +
+			"messages or has a price, and has neither a permit nor a voucher nor a budget. It also shows every check that only reports.\n" +
+			"Exit code 1 means that the file has a fault.",
 		Example: "  sallyport check\n  sallyport check --secrets\n  sallyport check --probe\n  sallyport check --dns\n  sallyport check -c staging.yaml --json",
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -149,11 +152,18 @@ func exposed(e config.Exposure) string {
 	if len(e.Sealed) > 0 {
 		fmt.Fprintf(&b, "\n    sealed: %s", listOr(e.Sealed, "nothing"))
 	}
+	fmt.Fprintf(&b, "\n    before it: %s", orElse(strings.Join(e.Before, "; "), "nothing"))
 	fmt.Fprintf(&b, "\n    gets: %s", listOr(e.Returns, "nothing"))
 	if len(e.Receipt) > 0 {
 		fmt.Fprintf(&b, "\n    receipt: %s", listOr(e.Receipt, "nothing"))
 	}
 	fmt.Fprintf(&b, "\n    limits: %s", listOr(e.Limits, "none"))
+	if len(e.Guards) > 0 {
+		fmt.Fprintf(&b, "; guards: %s", strings.Join(e.Guards, ", "))
+	}
+	if len(e.Observed) > 0 {
+		fmt.Fprintf(&b, "; only reported: %s", strings.Join(e.Observed, ", "))
+	}
 	if e.Price != "" || len(e.Budgets) > 0 {
 		fmt.Fprintf(&b, "\n    costs: %s a call; budgets: %s; strangers, in a day: %s", orElse(e.Price, "not known"), listOr(e.Budgets, "none"), mostOr(e.WorstDay))
 	}

@@ -217,13 +217,17 @@ func (l *linker) expose(at *value, op *contract.Operation, rule *site.BrowserRul
 	if capped {
 		hint = "its limits cap the damage; if strangers must not do it at all, let only the site's backend call it"
 	}
-	if e.Warning = exposureWarning(op, rule); e.Warning != "" && l.conn.Mode != provider.Mock {
+	if l.bare(op, rule) != "" {
+		hint = "let the site's backend speak for the call (sealed: […] and a permit, or vouched: required), or bound what it costs: budget: {day: 200 calls}"
+	}
+	if e.Warning = l.exposureWarning(op, rule); e.Warning != "" && l.conn.Mode != provider.Mock {
 		l.warn(at, e.Warning, hint)
 	}
 	if path, ok := freeAmount(op, rule); ok {
 		l.warn(at, fmt.Sprintf("%s is free, so a stranger chooses what %s costs", path, op.ID),
 			"write it under sealed, fixed, one_of or range; or let the site's backend make this call, which knows the basket")
 	}
+	e.stands(l, op, rule)
 	e.cost(l, op, rule)
 	l.file.Exposures = append(l.file.Exposures, e)
 }
@@ -247,27 +251,4 @@ func chosenBy(rule *site.BrowserRule) []string {
 		out = append(out, fmt.Sprintf("%s from %d to %d", r.Path, r.Min, r.Max))
 	}
 	return out
-}
-
-func exposureWarning(op *contract.Operation, rule *site.BrowserRule) string {
-	if len(rule.Sealed) > 0 {
-		return "" // nobody calls it without a permit of the site's backend
-	}
-	var what []string
-	if op.HasEffect(contract.EffectMoney) {
-		what = append(what, "moves or promises money")
-	}
-	if op.HasEffect(contract.EffectMessage) {
-		what = append(what, "sends messages at your cost")
-	}
-	if op.HasEffect(contract.EffectAdmin) {
-		what = append(what, "changes the provider account")
-	}
-	if op.HasEffect(contract.EffectPersonal) && len(rule.Returns) > 0 {
-		what = append(what, "can return personal data")
-	}
-	if len(what) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("anybody can call %s, for Origin can be forged outside a browser; it %s", op.ID, strings.Join(what, " and "))
 }

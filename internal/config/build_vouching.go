@@ -15,7 +15,7 @@ const actionPattern = `^[A-Za-z0-9_-]{1,32}$`
 func vouchingKeys() *key {
 	return &key{name: "vouching", kind: kindObject, def: "a proof of work before what costs", doc: "How the site tells scripts from visitors. A visit proves nothing by itself: a challenge, or a voucher of the site's backend, speaks for it.", keys: []*key{
 		{name: "demand", kind: kindText, def: "costly", enum: []string{"costly", "all", "none"}, want: "costly, all or none", example: "costly",
-			doc: "Which browser operations want a challenge from a visit for which nobody vouches: `costly` (those that move money or send messages), `all`, or `none`."},
+			doc: "Which browser operations want a challenge from a visit for which nobody vouches: `costly` (those that move money, send messages or have a price), `all`, or `none`."},
 		{name: "challenge", kind: kindText, def: "work", want: "work, or a connection to a bot check of this site", example: "work",
 			doc: "`work` (a proof of work that client.js solves out of sight, without a third party), or the name of a connection to a provider that checks for bots (`sallyport providers list` shows them)."},
 		{name: "action", kind: kindText, def: "any", pattern: actionPattern, want: "a name such as checkout", example: "checkout",

@@ -135,6 +135,10 @@ type Exposure struct {
 	Effects    []string `json:"effects"`             // money, message, personal, admin; empty: a plain read
 	Chooses    []string `json:"chooses"`             // parameters whose value the browser chooses
 	Sealed     []string `json:"sealed,omitempty"`    // parameters that only a permit of the site's backend sets: without one nobody calls it
+	Owned      []string `json:"owned,omitempty"`     // parameters whose ids this visit must have received
+	Before     []string `json:"before"`              // what a caller has to show: a permit, a voucher, a challenge; empty: nothing
+	Guards     []string `json:"guards"`              // abuse guards that look at it: cards enforce, messages observe
+	Observed   []string `json:"observed,omitempty"`  // checks of its connection that only report
 	Returns    []string `json:"returns"`             // fields that the browser gets
 	Receipt    []string `json:"receipt,omitempty"`   // fields that the gate states to the site's backend, signed
 	Limits     []string `json:"limits"`              // limits that hold for it

@@ -110,6 +110,7 @@ type browserRule struct {
 	charges  []budget.Charge // what a call costs the budgets
 	owned    *ownedRule      // nil: no id is named, and none is remembered
 	need     session.Vouched // of the visit
+	acts     bool            // while the signs are bad, each call needs a proof of its own
 }
 
 // Catalog finds provider packs.
@@ -182,7 +183,7 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 		if err != nil {
 			return nil, fmt.Errorf("operation %s: %w", name, err)
 		}
-		compiled := &browserRule{BrowserRule: rule, view: view, upstream: upstream, accounts: accountFields(op), owned: owned, need: Need(s, rule, op)}
+		compiled := &browserRule{BrowserRule: rule, view: view, upstream: upstream, accounts: accountFields(op), owned: owned, need: Need(s, c, rule, op), acts: Acts(op) || s.Vouching.Demand == site.DemandAll}
 		if err := compiled.seal(op); err != nil {
 			return nil, fmt.Errorf("operation %s: %w", name, err)
 		}

@@ -39,13 +39,15 @@ type Signs interface {
 	Level(siteName, visit string, client netip.Addr) int
 }
 
-// badSigns is the level of signs from which a proof of work for the visit is not enough:
-// each call then needs a proof of its own, of that level's difficulty.
+// badSigns is the level of signs from which a proof of work for the visit is not enough for
+// what moves money or sends messages: each such call then needs a proof of its own, of that
+// level's difficulty. A call that only has a price, such as each key of a search, never does: its
+// visit's proof is made harder.
 const badSigns = 2
 
 // Need is what a rule wants of a visit before it may call. site.Vouching says what a site
-// demands, the operation's effects whether it costs.
-func Need(s *site.Site, rule *site.BrowserRule, op *contract.Operation) session.Vouched {
+// demands, the operation's effects and its price on the connection whether it costs.
+func Need(s *site.Site, c *site.Connection, rule *site.BrowserRule, op *contract.Operation) session.Vouched {
 	kind := session.ByWork
 	if s.Vouching.Challenge != "" {
 		kind = session.ByChallenge
@@ -59,16 +61,19 @@ func Need(s *site.Site, rule *site.BrowserRule, op *contract.Operation) session.
 		return session.ByNobody
 	case s.Vouching.Demand == site.DemandNone:
 		return session.ByNobody
-	case s.Vouching.Demand == site.DemandAll, costs(op):
+	case s.Vouching.Demand == site.DemandAll, Acts(op), Priced(c, op):
 		return kind
 	}
 	return session.ByNobody
 }
 
-// costs says whether an operation moves money or sends messages.
-func costs(op *contract.Operation) bool {
+// Acts says whether an operation moves money or sends messages.
+func Acts(op *contract.Operation) bool {
 	return slices.Contains(op.Effects, "money") || slices.Contains(op.Effects, "message")
 }
+
+// Priced says whether the provider wants money for a call, as far as the file and the catalog know.
+func Priced(c *site.Connection, op *contract.Operation) bool { return c.Costs[op.ID].Millionths > 0 }
 
 // WholeBudget is the evidence with which a visit may draw on the whole of a budget.
 func WholeBudget(v site.Vouching) session.Vouched {
@@ -109,7 +114,7 @@ func vouch(ctx context.Context, g *Gate, x *exchange) Decision {
 		return deny(askBots(x.site.Site))
 	case have < need:
 		return g.askWork(ctx, x)
-	case need == session.ByWork && have == session.ByWork && g.signs(x) >= badSigns:
+	case need == session.ByWork && have == session.ByWork && x.rule.acts && g.signs(x) >= badSigns:
 		return g.askWork(ctx, x)
 	}
 	return allow("enough speaks for the visit")
@@ -146,10 +151,11 @@ func (g *Gate) askWork(ctx context.Context, x *exchange) Decision {
 		return deny(why)
 	}
 	level := g.signs(x)
-	if level < badSigns {
+	forVisit := level < badSigns || !x.rule.acts
+	if forVisit {
 		use.For = challenge.ForVisit
 	}
-	return deny(WithChallenge(why, g.deps.Challenges.Make(ctx, use, x.call.Client, level), level < badSigns))
+	return deny(WithChallenge(why, g.deps.Challenges.Make(ctx, use, x.call.Client, level), forVisit))
 }
 
 // WithChallenge adds a task to a refusal. forVisit: its proof goes to POST session, and

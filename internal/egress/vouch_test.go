@@ -9,6 +9,7 @@ import (
 	"sallyport/internal/challenge"
 	"sallyport/internal/contract"
 	"sallyport/internal/egress"
+	"sallyport/internal/money"
 	"sallyport/internal/problem"
 	"sallyport/internal/session"
 	"sallyport/internal/site"
@@ -55,6 +56,7 @@ func TestWhoHasToSolve(t *testing.T) {
 		by       session.Vouched
 		signs    int
 		proof    string
+		price    int64 // of a read, in millionths
 		checkErr error
 		call     string
 		want     problem.Code
@@ -65,6 +67,12 @@ func TestWhoHasToSolve(t *testing.T) {
 		"a bot check vouches":             {call: pay, by: session.ByChallenge},
 		"the backend vouches":             {call: pay, by: session.ByBackend},
 		"a plain read":                    {call: read},
+		"a read with a price":             {call: read, price: 1, want: problem.ChallengeRequired, use: "visit"},
+		"a read with a price, work":       {call: read, price: 1, by: session.ByWork},
+		"a read with a price, bad signs":  {call: read, price: 1, by: session.ByWork, signs: 3},
+		"a price, bad signs, nobody":      {call: read, price: 1, signs: 3, want: problem.ChallengeRequired, use: "visit"},
+		"a price of nothing":              {call: read, price: 0},
+		"a price, none demanded":          {call: read, price: 1, vouching: site.Vouching{Demand: site.DemandNone}},
 		"all, and nobody":                 {call: read, vouching: site.Vouching{Demand: site.DemandAll}, want: problem.ChallengeRequired, use: "visit"},
 		"none":                            {call: pay, vouching: site.Vouching{Demand: site.DemandNone}},
 		"a bot check is wanted":           {call: pay, vouching: site.Vouching{Challenge: "bots"}, by: session.ByWork, want: problem.ChallengeRequired, use: "visit"},
@@ -88,7 +96,8 @@ func TestWhoHasToSolve(t *testing.T) {
 			w.deps.Sessions, w.deps.Challenges, w.deps.Signs = vouchedBy(test.by), k, badSigns(test.signs)
 			rule := rules("create-payment-intent", "list-products")
 			rule["create-payment-intent"].Vouched = test.required
-			conn := &site.Connection{Name: "payments", Provider: "stripe", Mode: "sandbox", Browser: rule}
+			conn := &site.Connection{Name: "payments", Provider: "stripe", Mode: "sandbox", Browser: rule,
+				Costs: map[string]money.Amount{"list-products": {Millionths: test.price, Unit: "USD"}}}
 			vouching := test.vouching
 			if vouching.Challenge != "" {
 				buildVouching(w, vouching, conn, &site.Connection{Name: "bots", Provider: "turnstile", Mode: "mock"})
