@@ -25,9 +25,7 @@ func (e *Exposure) stands(l *linker, op *contract.Operation, rule *site.BrowserR
 	for _, p := range rule.Owned {
 		e.Owned = append(e.Owned, p.String())
 	}
-	for _, check := range l.conn.Observe {
-		e.Observed = append(e.Observed, check)
-	}
+	e.Observed = append(e.Observed, l.conn.Observe...)
 }
 
 // evidence says in words what a visit has to show before it may call.
