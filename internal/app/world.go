@@ -119,7 +119,7 @@ func (m *mocks) of(c *site.Connection, p *provider.Pack) *mock.Provider {
 }
 
 func (g *Gate) ingressConfig(f *config.File) (ingress.Config, error) {
-	c := ingress.Config{Public: f.Listen.Public, HTTP: f.Listen.HTTP, Log: g.log, Now: g.options.Now, Ready: g.ready, Degraded: g.degraded, SDK: g.sdkListener(f)}
+	c := ingress.Config{Public: f.Listen.Public, HTTP: f.Listen.HTTP, Log: g.log, Now: g.options.Now, Ready: g.ready, Degraded: g.degraded, SDK: g.sdkListener(f), Refused: g.refusedOutside}
 	if b := f.Listen.Behind; b != nil {
 		c.Behind = ingress.Behind{From: b.From, Header: b.ClientIP}
 	}

@@ -101,6 +101,7 @@ type Log struct {
 	waiting  int           // entries in queue
 	open     map[ID]opened // intents without an outcome
 	refusals throttle
+	strange  throttle // refusals of nobody known
 }
 
 type opened struct {
@@ -155,7 +156,7 @@ func open(dir string, o Options) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{dir: dir, opt: o, tree: t, wake: make(chan struct{}, 1), moved: make(chan struct{}, 1), stop: make(chan struct{}),
-		stopTree: make(chan struct{}), open: map[ID]opened{}, refusals: throttle{perSecond: 200}}
+		stopTree: make(chan struct{}), open: map[ID]opened{}, refusals: throttle{perSecond: 200}, strange: throttle{perSecond: 20}}
 	if err := l.recover(); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
@@ -207,7 +208,8 @@ func (l *Log) Outcome(_ context.Context, id ID, out Outcome) error {
 
 // Record records an event, and returns when it is on disk. Refusals, which
 // strangers can make in any number, do not wait and are thinned: at most 200 a
-// second are written, and the next one tells how many were left out.
+// second are written, of those without a visit or a caller 20 beside them, and the next
+// one tells how many were left out.
 func (l *Log) Record(ctx context.Context, ev Event) error {
 	if !ev.Kind.known() || ev.Kind.own() {
 		return fmt.Errorf("audit event: kind %q is not one that Record takes", string(ev.Kind))
@@ -215,7 +217,11 @@ func (l *Log) Record(ctx context.Context, ev Event) error {
 	e := &Entry{Kind: ev.Kind, Request: ev.Request, Site: ev.Site, Connection: ev.Connection,
 		Operation: ev.Operation, Caller: ev.Caller, Code: ev.Code, Config: ev.Config, Name: ev.Name}
 	if ev.Kind == KindRefused {
-		missed, ok := l.refusals.allow(l.opt.Now())
+		limit := &l.refusals
+		if ev.Visit == "" && ev.Caller == "" { // a flood of these leaves room for the others
+			limit = &l.strange
+		}
+		missed, ok := limit.allow(l.opt.Now())
 		if !ok {
 			return l.Err()
 		}

@@ -199,19 +199,23 @@ func TestRefusalsAreThinnedAndCounted(t *testing.T) {
 	l := mustOpen(t, dir, o)
 	ctx := context.Background()
 	for range 1000 {
-		if err := l.Record(ctx, Event{Kind: KindRefused, Site: "shop"}); err != nil {
-			t.Fatal(err)
+		for _, caller := range []string{"", "browser"} { // nobody's crowd out nobody else's
+			if err := l.Record(ctx, Event{Kind: KindRefused, Site: "shop", Caller: caller}); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	now = now.Add(time.Second)
-	if err := l.Record(ctx, Event{Kind: KindRefused, Site: "shop"}); err != nil {
-		t.Fatal(err)
+	for _, caller := range []string{"", "browser"} {
+		if err := l.Record(ctx, Event{Kind: KindRefused, Site: "shop", Caller: caller}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	mustClose(t, l)
 	written, counted := 0, int64(0)
 	err := Show(dir, Filter{Kind: KindRefused}, func(e Entry) error { written++; counted += e.Count; return nil })
-	if err != nil || written != 201 || counted != 800 {
-		t.Fatalf("%d written, %d counted, %v; want 201 and 800", written, counted, err)
+	if err != nil || written != 201+21 || counted != 800+980 {
+		t.Fatalf("%d written, %d counted, %v; want 201 and 21, 800 and 980", written, counted, err)
 	}
 }
 

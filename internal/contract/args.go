@@ -117,6 +117,19 @@ func (a Args) Get(p Path) (any, bool) {
 	return (*t).Value(i), true
 }
 
+// Text is Get for a string: no tree is made. ok is false where there is none, or another kind.
+func (a Args) Text(p Path) (text string, ok bool) {
+	t, steps, ok := a.place(p)
+	if !ok || *t == nil {
+		return "", false
+	}
+	i, ok := (*t).At(steps...)
+	if !ok || (*t).Nodes[i].Kind != tape.String {
+		return "", false
+	}
+	return string((*t).Text(i)), true
+}
+
 // Set puts a value at a path, making the objects and arrays on the way. An index may
 // be one that exists or the next one; a step through a value of another kind, or "[]",
 // is an error and changes nothing.

@@ -289,12 +289,10 @@ func (x *exchange) readDestinations() {
 	m := x.guard.message
 	country := ""
 	if len(m.country.Steps()) > 0 {
-		v, _ := x.args.Get(m.country)
-		country, _ = v.(string)
+		country, _ = x.args.Text(m.country)
 	}
 	add := func(at contract.Path) {
-		v, _ := x.args.Get(at)
-		if text, isText := v.(string); isText {
+		if text, isText := x.args.Text(at); isText {
 			x.to = append(x.to, x.destination(text, country))
 		}
 	}

@@ -183,7 +183,7 @@ func (g *Gate) refuse(ctx context.Context, x *exchange, d Decision) *Answer {
 		p = withOutcome(p, problem.Unknown)
 	}
 	answer := x.fail(p)
-	if x.op != nil && refused {
+	if refused && (x.op != nil || p.Code == problem.Unauthenticated) {
 		g.recordRefusal(ctx, x, p.Code)
 	}
 	g.settle(context.WithoutCancel(ctx), x, answer)

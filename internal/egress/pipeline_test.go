@@ -135,9 +135,9 @@ func TestRefusedBeforeSend(t *testing.T) {
 			if rec := w.records.last(); len(w.records.all) != 1 || rec.Code != row.code || len(rec.Decisions) != 1 || rec.Decisions[0].Allowed() || rec.Decisions[0].Reason == "" {
 				t.Errorf("the record: %+v", rec)
 			}
-			known := w.records.last().Operation != ""
-			if (len(w.audit.refusals) == 1) != known {
-				t.Errorf("%d refusals in the audit log; a known operation: %v", len(w.audit.refusals), known)
+			told := w.records.last().Operation != "" || row.code == problem.Unauthenticated
+			if (len(w.audit.refusals) == 1) != told {
+				t.Errorf("%d refusals in the audit log; to be told: %v", len(w.audit.refusals), told)
 			}
 		})
 	}

@@ -109,12 +109,16 @@ func (g *Gate) closeIntent(ctx context.Context, x *exchange, o problem.Outcome, 
 	x.innerErr = errors.Join(x.innerErr, err)
 }
 
-// recordRefusal keeps a refused call of a known operation. The audit log thins
-// refusals, since strangers can make any number.
+// recordRefusal keeps a refused call of a known operation, and one of nobody. The audit log
+// thins refusals, since strangers can make any number.
 func (g *Gate) recordRefusal(ctx context.Context, x *exchange, code problem.Code) {
+	operation := ""
+	if x.op != nil {
+		operation = x.op.ID
+	}
 	err := g.deps.Audit.Record(context.WithoutCancel(ctx), audit.Event{
 		Kind: audit.KindRefused, Request: x.call.ID, Site: x.call.Site, Connection: x.call.Connection,
-		Operation: x.op.ID, Caller: string(x.caller), Code: code, Config: g.deps.Config, Name: x.why,
+		Operation: operation, Caller: string(x.caller), Code: code, Config: g.deps.Config, Name: x.why,
 		Visit: x.visit, Client: x.call.Client,
 	})
 	x.innerErr = errors.Join(x.innerErr, err)

@@ -121,23 +121,36 @@ func (b *Book) takeAll(ctx context.Context, now time.Time, checks []ratelimit.Ch
 	if err != nil || d.Allowed {
 		return Verdict{Allowed: err == nil}, err
 	}
+	return b.whichRefused(ctx, now, checks, d, word), nil
+}
+
+// takeEach is takeAll with a reason for each check.
+func (b *Book) takeEach(ctx context.Context, now time.Time, checks []ratelimit.Check, words []Reason) (Verdict, error) {
+	d, err := b.counts.AllowAll(ctx, now, checks)
+	if err != nil || d.Allowed {
+		return Verdict{Allowed: err == nil}, err
+	}
+	return b.whichRefused(ctx, now, checks, d, func(i int) Reason { return words[i] }), nil
+}
+
+// whichRefused finds the check that refused.
+func (b *Book) whichRefused(ctx context.Context, now time.Time, checks []ratelimit.Check, d ratelimit.Decision, word func(i int) Reason) Verdict {
 	for i, c := range checks {
 		if one, err := b.counts.Peek(ctx, now, c); err == nil && !one.Allowed {
-			return refuse(word(i), one.RetryAfter), nil
+			return refuse(word(i), one.RetryAfter)
 		}
 	}
-	return refuse(word(0), d.RetryAfter), nil // two of the same number in one call
+	return refuse(word(0), d.RetryAfter) // two of the same number in one call
 }
 
 // hash is the key of a table: of the guard's name, the site and what is counted.
 func (b *Book) hash(parts ...string) uint64 {
-	var h maphash.Hash
-	h.SetSeed(b.seed)
+	var buf [192]byte
+	text := buf[:0]
 	for _, p := range parts {
-		_, _ = h.WriteString(p)
-		_ = h.WriteByte(0)
+		text = append(append(text, p...), 0)
 	}
-	return h.Sum64()
+	return maphash.Bytes(b.seed, text)
 }
 
 func (b *Book) networkKey(site string, client netip.Addr) uint64 {

@@ -60,25 +60,26 @@ func (b *Book) Send(ctx context.Context, now time.Time, r *Messages, s *Subject,
 		return v, Taken{checks: checks}, err
 	}
 	var freshBuf [8]bool
-	fresh := freshBuf[:0]
+	var numberBuf [8]numbered
+	fresh, numbers := freshBuf[:0], numberBuf[:0]
 	for _, d := range to {
 		if v := b.answers(now, r, s, d, coded); !v.Allowed {
 			return v, Taken{}, nil
 		}
-		v, isNew := b.inOrder(now, r, s, d)
+		v, isNew, of := b.inOrder(now, r, s, d)
 		if !v.Allowed {
 			return v, Taken{}, nil
 		}
-		fresh = append(fresh, isNew)
+		fresh, numbers = append(fresh, isNew), append(numbers, of)
 	}
 	var words [8]Reason
 	checks := asked{words: words[:0]}
 	b.sendChecks(&checks, r, s, to, fresh, coded)
-	v, err := b.takeAll(ctx, now, checks.list, func(i int) Reason { return checks.words[i] })
+	v, err := b.takeEach(ctx, now, checks.list, checks.words)
 	if err != nil || !v.Allowed {
 		return v, Taken{}, err
 	}
-	b.counted(now, s.Site, to, fresh)
+	b.counted(numbers, fresh)
 	taken := Taken{checks: checks.list}
 	if coded {
 		b.wait(now, s.Site, to)
@@ -131,39 +132,42 @@ const reach = 3
 // inOrder refuses numbers that follow each other: people who sign up do not stand in a row.
 // Two or three may: partners and families buy their cards together. isNew: the number's block
 // has yet to count it; another message to the same number does not make its block fuller.
-func (b *Book) inOrder(now time.Time, r *Messages, s *Subject, d Destination) (v Verdict, isNew bool) {
+func (b *Book) inOrder(now time.Time, r *Messages, s *Subject, d Destination) (v Verdict, isNew bool, of numbered) {
 	n, err := strconv.ParseUint(d.Number.Digits, 10, 64)
 	if err != nil {
-		return pass(), true
+		return pass(), true, of
 	}
 	b.recent.mu.Lock()
 	defer b.recent.mu.Unlock()
 	at := b.near(s.Site, now)
+	of = numbered{at: at, number: n}
 	run, counted, known := at.find(n)
 	if r.Run < 2 {
-		return pass(), !counted
+		return pass(), !counted, of
 	}
 	if !known {
 		run = 1 + at.besides(n, -1) + at.besides(n, 1)
 	}
 	at.put(n, run, counted)
 	if run >= r.Run {
-		return refuse(NumbersInOrder, remembered), false
+		return refuse(NumbersInOrder, remembered), false, of
 	}
-	return pass(), !counted
+	return pass(), !counted, of
+}
+
+// numbered is a number among those that are remembered; the zero value is none of them.
+type numbered struct {
+	at     near
+	number uint64
 }
 
 // counted remembers that the blocks of the fresh ones of these numbers have counted them.
-func (b *Book) counted(now time.Time, site string, to []Destination, fresh []bool) {
+func (b *Book) counted(list []numbered, fresh []bool) {
 	b.recent.mu.Lock()
 	defer b.recent.mu.Unlock()
-	at := b.near(site, now)
-	for i, d := range to {
-		n, err := strconv.ParseUint(d.Number.Digits, 10, 64)
-		if err != nil || !fresh[i] {
-			continue
+	for i, of := range list {
+		if of.at.book != nil && fresh[i] {
+			of.at.count(of.number)
 		}
-		run, _, _ := at.find(n)
-		at.put(n, max(run, 1), true)
 	}
 }

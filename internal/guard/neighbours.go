@@ -23,7 +23,7 @@ type near struct {
 }
 
 func (b *Book) near(site string, now time.Time) near {
-	return near{book: b, site: b.hash("recent", site), now: now}
+	return near{book: b, site: maphash.String(b.seed, site), now: now}
 }
 
 func (a near) key(n uint64) uint64 {
@@ -59,6 +59,15 @@ func (a near) besides(n uint64, side int) int {
 		}
 	}
 	return 0
+}
+
+// count remembers that a number's block has counted it.
+func (a near) count(n uint64) {
+	e := a.book.recent.make(a.key(n), a.now)
+	if !a.live(e, n) {
+		e.run[n%8] = 0
+	}
+	e.at[n%8], e.run[n%8], e.counted[n%8] = uint32(max(a.now.Unix(), 1)), max(e.run[n%8], 1), true
 }
 
 func (a near) put(n uint64, run int, counted bool) {

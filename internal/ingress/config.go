@@ -27,6 +27,10 @@ type Config struct {
 	// Ready adds a condition to /readyz: an error makes it red. It must be quick. The
 	// text of the error goes to the log only.
 	Ready func(ctx context.Context) error
+	// Refused is told of refusals that never became a call of anybody's: of targets that were
+	// not acceptable, and of requests without a valid key or session. Nil: nobody is. It must
+	// be quick, because strangers can make any number.
+	Refused func(ctx context.Context, r Refusal)
 	// Degraded names what the gate does without for the moment, for the body of /readyz; it
 	// stays green. Nil: nothing. It must be quick.
 	Degraded func() []string

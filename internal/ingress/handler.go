@@ -133,6 +133,9 @@ func (x *exchange) log(took time.Duration) {
 func (x *exchange) fail(p *problem.Error) {
 	x.s.counts.count(p.Code)
 	x.refused = p
+	if !x.recorded {
+		x.s.tell(x.r.Context(), x.refusal(p.Code))
+	}
 	h := x.w.Header()
 	problemHeaders(h, p)
 	if x.r.ProtoMajor == 1 && (p.Code == problem.BadFraming || p.Code == problem.RequestTimeout || p.Code == problem.BodyTooLarge) {

@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -48,6 +49,7 @@ func problemHeaders(h http.Header, p *problem.Error) {
 func (s *Server) refusalOf(info *connInfo, h *head, p *problem.Error) []byte {
 	id := newID()
 	s.config.Log.Debug("refused", "request", id, "code", string(p.Code))
+	s.tell(context.Background(), Refusal{Request: id, Code: p.Code, Client: info.peer})
 	header := http.Header{}
 	baseHeaders(header, id, info.secure)
 	problemHeaders(header, p)
