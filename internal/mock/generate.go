@@ -153,7 +153,10 @@ func (g *generator) object(s *contract.Schema, path []string, depth int) map[str
 		if absent(field) && !required && !g.wasSent(append(slices.Clone(path), name)) {
 			continue
 		}
-		out[name] = g.value(field, append(slices.Clone(path), name), depth+1)
+		v := g.value(field, append(slices.Clone(path), name), depth+1)
+		if required || !cutOff(v, field, depth+1) {
+			out[name] = v
+		}
 	}
 	if depth > 0 { // the outermost object may still get another id
 		nameItself(out, s)
@@ -165,6 +168,13 @@ func (g *generator) object(s *contract.Schema, path []string, depth int) map[str
 func absent(s *contract.Schema) bool {
 	plain := s.Example == nil && s.Mock == (contract.MockHint{}) && s.Default == nil && !s.HasConst
 	return plain && s.Nullable
+}
+
+// cutOff says whether maxDepth left nothing of an object that has fields: no provider sends {}
+// for one, and SDKs that check what they read refuse it.
+func cutOff(v any, s *contract.Schema, depth int) bool {
+	m, ok := v.(map[string]any)
+	return ok && len(m) == 0 && depth >= maxDepth && len(s.Properties)+len(s.AllOf) > 0
 }
 
 func (g *generator) wasSent(path []string) bool {
@@ -189,7 +199,11 @@ func (g *generator) array(s *contract.Schema, path []string, depth int) []any {
 	}
 	out := make([]any, 0, n)
 	for range n {
-		out = append(out, g.value(s.Items, nil, depth+1))
+		v := g.value(s.Items, nil, depth+1)
+		if s.MinItems == nil && cutOff(v, s.Items, depth+1) {
+			break
+		}
+		out = append(out, v)
 	}
 	return out
 }
