@@ -2,6 +2,11 @@ package interop
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,13 +15,6 @@ import (
 	"time"
 
 	"github.com/stripe/stripe-go/v85"
-	"github.com/stripe/stripe-go/v85/customer"
-
-	"crypto/tls"
-	"crypto/x509"
-	"net"
-	"net/http"
-	"net/url"
 
 	"sallyport/test/harness"
 )
@@ -99,20 +97,22 @@ func TestSDKPortStripeGo(t *testing.T) {
 		return stripe.NewBackendsWithConfig(&stripe.BackendConfig{HTTPClient: &http.Client{Transport: s.transport(t), Timeout: 20 * time.Second},
 			MaxNetworkRetries: stripe.Int64(retries), LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull}})
 	}
-	client := customer.Client{B: backend(0).API, Key: s.gate.Key("shop", "--connection", "payments", "--shape", "stripe-test")}
-	who, err := client.New(&stripe.CustomerParams{Email: stripe.String("ada@example.com")})
+	sdk := func(key string) *stripe.Client { return stripe.NewClient(key, stripe.WithBackends(backend(0))) }
+	ctx := t.Context()
+	client := sdk(s.gate.Key("shop", "--connection", "payments", "--shape", "stripe-test"))
+	who, err := client.V1Customers.Create(ctx, &stripe.CustomerCreateParams{Email: stripe.String("ada@example.com")})
 	if err != nil || !strings.HasPrefix(who.ID, "cus_") {
 		t.Fatalf("create: %v", err)
 	}
-	if read, err := client.Get(who.ID, nil); err != nil || read.Email != "ada@example.com" {
+	if read, err := client.V1Customers.Retrieve(ctx, who.ID, nil); err != nil || read.Email != "ada@example.com" {
 		t.Fatalf("read: %v %+v", err, read)
 	}
 	// The key of another site leads to that site's connection, which allows less.
-	club := customer.Client{B: backend(0).API, Key: s.gate.Key("club", "--connection", "payments", "--shape", "stripe-test")}
-	if _, err := club.New(&stripe.CustomerParams{}); err == nil || !strings.Contains(err.Error(), "operation_refused") {
+	club := sdk(s.gate.Key("club", "--connection", "payments", "--shape", "stripe-test"))
+	if _, err := club.V1Customers.Create(ctx, &stripe.CustomerCreateParams{}); err == nil || !strings.Contains(err.Error(), "operation_refused") {
 		t.Errorf("another site's rules: %v", err)
 	}
-	if _, err := club.Get(who.ID, nil); err != nil && strings.Contains(err.Error(), "unauthenticated") {
+	if _, err := club.V1Customers.Retrieve(ctx, who.ID, nil); err != nil && strings.Contains(err.Error(), "unauthenticated") {
 		t.Errorf("another site's key: %v", err)
 	}
 	log := s.gate.Log()
