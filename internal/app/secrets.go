@@ -145,6 +145,13 @@ func (g *Gate) openStore(ctx context.Context, f *config.File) error {
 		return err
 	}
 	g.keyring = seal.NewKeyring(sealer, g.store)
+	if versions := wrapKeys(g.secrets, root); versions != nil {
+		if sealer, err = versions(ctx); err != nil {
+			return err
+		}
+		g.keyring = seal.NewKeyring(sealer, g.store)
+		g.keyring.Reroot(versions)
+	}
 	g.hashKeys = &hashKeys{root: root, known: map[string]secret.Value{}}
 	g.owned = egress.NewOwnedMemory(g.store, g.hashKeys.owned, g.options.Steady)
 	g.freezes, err = g.store.WatchFreezes(ctx)

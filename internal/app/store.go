@@ -40,7 +40,7 @@ type Store interface {
 	receipt.Store
 	openid.KeyStore
 	login.Store
-	seal.KeyStore
+	seal.RotatingStore
 	budget.Store
 	oauth.TokenStore
 	audit.AdminEvents

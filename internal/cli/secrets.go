@@ -244,7 +244,7 @@ func (p *Program) keystore(ctx context.Context, name string) (*keystore.Store, e
 	if key.Empty() {
 		return nil, found("the keystore's key is not set", "set SALLYPORT_KEYSTORE_KEY_FILE or SALLYPORT_KEYSTORE_KEY; `sallyport secrets init` makes a keystore and its key")
 	}
-	store, err := keystore.Open(path, key)
+	store, err := config.OpenKeystore(ctx, path)
 	if err != nil {
 		return nil, p.keystoreFailure(err)
 	}

@@ -77,6 +77,46 @@ func KeystoreKey(ctx context.Context) (secret.Value, error) {
 	return secret.Value{}, nil
 }
 
+// keystoreKeys are the keys that may open the keystore while its key is rotated: the one that is
+// named, and, beside its file, the next one.
+func keystoreKeys(ctx context.Context) ([]secret.Value, error) {
+	first, err := KeystoreKey(ctx)
+	if err != nil && !errors.Is(err, secret.ErrNotFound) {
+		return nil, err
+	}
+	named := KeystoreKeyFile()
+	if named == "" {
+		return []secret.Value{first}, nil
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("find the keystore's key: %w", err)
+	}
+	next, err := file.New(dir).Second(ctx, secret.Ref{Scheme: "file", Name: named})
+	return []secret.Value{first, next}, err
+}
+
+// OpenKeystore opens the keystore at path with the key that the environment names. Where that key
+// is rotated meanwhile, the one that takes its place is read without a restart.
+func OpenKeystore(ctx context.Context, path string) (*keystore.Store, error) {
+	keys, err := keystoreKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, key := range keys {
+		store, err := keystore.Open(path, key)
+		if errors.Is(err, keystore.ErrWrongKey) && i+1 < len(keys) && !keys[i+1].Empty() {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		store.Rekeys(keystoreKeys)
+		return store, nil
+	}
+	return nil, keystore.ErrWrongKey
+}
+
 // KeystoreKeyFile is the file that SALLYPORT_KEYSTORE_KEY_FILE names; empty where it names none.
 func KeystoreKeyFile() string { return os.Getenv("SALLYPORT_KEYSTORE_KEY_FILE") }
 
@@ -95,7 +135,7 @@ func (f *File) Secrets(ctx context.Context) (secret.Sources, error) {
 	if key.Empty() {
 		return sources, nil
 	}
-	store, err := keystore.Open(f.Keystore, key)
+	store, err := OpenKeystore(ctx, f.Keystore)
 	if err != nil {
 		return nil, errors.Join(err, CloseSecrets(sources))
 	}

@@ -56,10 +56,11 @@ const (
 // Store is an open keystore. It is safe for concurrent use.
 type Store struct {
 	path string
-	key  secret.Value
 	now  func() time.Time
+	keys func(ctx context.Context) ([]secret.Value, error) // nil: the key never changes
 
 	mu      sync.Mutex
+	key     secret.Value
 	seen    fs.FileInfo // the file that secrets was read from
 	secrets map[string]record
 }
@@ -138,12 +139,17 @@ func OpenAt(path string, key secret.Value, now func() time.Time) (*Store, error)
 		return nil, err
 	}
 	s := &Store{path: path, key: key, now: now}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.refresh(); err != nil {
+	if err := s.first(); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// first reads the file for the first time.
+func (s *Store) first() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refresh()
 }
 
 // Read finds keystore:site/name. It wraps secret.ErrNotFound where there is none.
@@ -282,12 +288,7 @@ func (s *Store) refresh() error {
 	if s.seen != nil && os.SameFile(s.seen, info) && s.seen.ModTime().Equal(info.ModTime()) && s.seen.Size() == info.Size() {
 		return nil
 	}
-	info, all, err := load(s.path, s.key)
-	if err != nil {
-		return err
-	}
-	s.seen, s.secrets = info, all
-	return nil
+	return s.reload()
 }
 
 func checkNew(name string, v secret.Value) error {

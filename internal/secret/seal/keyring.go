@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
 // ErrNoKey is what a KeyStore wraps where an owner has no data key.
@@ -23,11 +25,39 @@ type KeyStore interface {
 // Keyring opens the data key of each owner (a site), and makes it on first use. It
 // remembers opened keys: owners must be names from configuration, never a caller's words.
 type Keyring struct {
-	root  *Sealer
-	store KeyStore
+	store  KeyStore
+	reroot func(ctx context.Context) (*Sealer, error) // nil: the root never changes
 
 	mu   sync.Mutex
+	root *Sealer
 	open map[string]*Sealer
+}
+
+// Reroot sets what reads the versions of the root key again: it is asked when a data key does
+// not open with those that are known. It is set before the first use.
+func (k *Keyring) Reroot(f func(ctx context.Context) (*Sealer, error)) { k.reroot = f }
+
+// roots is the root sealer with the versions that are known.
+func (k *Keyring) roots() *Sealer {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.root
+}
+
+// unwrap opens a wrapped key, with newer versions of the root key where it must be.
+func (k *Keyring) unwrap(ctx context.Context, wrapped []byte, owner string) (*Sealer, error) {
+	s, err := k.roots().OpenKey(wrapped, owner)
+	if !errors.Is(err, ErrOpen) || k.reroot == nil {
+		return s, err
+	}
+	fresh, err2 := k.reroot(ctx)
+	if err2 != nil {
+		return nil, errors.Join(err, err2)
+	}
+	k.mu.Lock()
+	k.root = fresh
+	k.mu.Unlock()
+	return fresh.OpenKey(wrapped, owner)
 }
 
 // NewKeyring keeps keys in store, wrapped by root.
@@ -51,18 +81,35 @@ func (k *Keyring) DataKey(ctx context.Context, owner string) (*Sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find data key of %q: %w", owner, err)
 	}
-	s, err = k.root.OpenKey(wrapped, owner)
+	s, err = k.unwrap(ctx, wrapped, owner)
 	if err != nil {
 		return nil, err
 	}
+	s = &Sealer{aead: newLive(s.aead, func(ctx context.Context) (tink.AEAD, error) { return k.load(ctx, owner) })}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if first, ok := k.open[owner]; ok {
+		return first, nil
+	}
 	k.open[owner] = s
 	return s, nil
 }
 
+// load reads all versions of an owner's key that the store has now.
+func (k *Keyring) load(ctx context.Context, owner string) (tink.AEAD, error) {
+	wrapped, err := k.store.FindDataKey(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	s, err := k.unwrap(ctx, wrapped, owner)
+	if err != nil {
+		return nil, err
+	}
+	return s.aead, nil
+}
+
 func (k *Keyring) create(ctx context.Context, owner string) ([]byte, error) {
-	fresh, err := k.root.NewKey(owner)
+	fresh, err := k.roots().NewKey(owner)
 	if err != nil {
 		return nil, err
 	}

@@ -3,8 +3,9 @@
 //
 // Every sealed value is bound to a purpose: bytes sealed for one purpose, or by one
 // site's key, do not open for another. Losing a site's data key loses that site's sealed
-// data and nothing else. The package does not say where the root key comes from and does
-// not rotate it; nothing in it is ever logged.
+// data and nothing else. Root key and data keys can have several versions: the newest seals,
+// all open. The package does not say where the root key comes from; nothing in it is ever
+// logged.
 package seal
 
 import (
@@ -30,7 +31,8 @@ var ErrOpen = errors.New("sealed data does not open with this key for this purpo
 // ErrRootSize is wrapped where something is given as a root key that cannot be one.
 var ErrRootSize = fmt.Errorf("a root key has %d bytes", RootSize)
 
-// Sealer seals and opens with one key. It is immutable and safe for concurrent use.
+// Sealer seals and opens with one key, of which there may be several versions. It is safe for
+// concurrent use.
 type Sealer struct{ aead tink.AEAD }
 
 // NewRoot makes the root sealer (XChaCha20-Poly1305) from a key of RootSize random bytes.

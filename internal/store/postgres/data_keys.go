@@ -30,3 +30,29 @@ func (s *Store) CreateDataKey(ctx context.Context, owner string, wrapped []byte)
 	}
 	return s.FindDataKey(ctx, owner) // the first one stays, whoever made it
 }
+
+// ListDataKeys implements seal.RotatingStore.
+func (s *Store) ListDataKeys(ctx context.Context) (map[string][]byte, error) {
+	type row struct {
+		Owner   string
+		Wrapped []byte
+	}
+	rows, err := list(ctx, s, pgx.RowToStructByPos[row], `SELECT owner, wrapped FROM data_keys`)
+	if err != nil {
+		return nil, fmt.Errorf("list data keys: %w", err)
+	}
+	out := make(map[string][]byte, len(rows))
+	for _, r := range rows {
+		out[r.Owner] = r.Wrapped
+	}
+	return out, nil
+}
+
+// ReplaceDataKey implements seal.RotatingStore.
+func (s *Store) ReplaceDataKey(ctx context.Context, owner string, old, fresh []byte) (bool, error) {
+	n, err := s.exec(ctx, `UPDATE data_keys SET wrapped = $1 WHERE owner = $2 AND wrapped = $3`, fresh, owner, old)
+	if err != nil {
+		return false, fmt.Errorf("replace data key of %q: %w", owner, err)
+	}
+	return n > 0, nil
+}

@@ -140,8 +140,8 @@ func TestConformance(t *testing.T) {
 	t.Run("audit.AdminEvents", func(t *testing.T) {
 		audittest.AdminEvents(t, func(t *testing.T) audit.AdminEvents { return fresh(t) })
 	})
-	t.Run("seal.KeyStore", func(t *testing.T) {
-		sealtest.KeyStore(t, func(t *testing.T) seal.KeyStore { return fresh(t) })
+	t.Run("seal.RotatingStore", func(t *testing.T) {
+		sealtest.RotatingStore(t, func(t *testing.T) seal.RotatingStore { return fresh(t) })
 	})
 }
 

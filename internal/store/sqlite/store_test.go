@@ -93,8 +93,8 @@ func TestConformance(t *testing.T) {
 	t.Run("budget.Store", func(t *testing.T) {
 		egresstest.Budgets(t, func(t *testing.T) budget.Store { return fresh(t) })
 	})
-	t.Run("seal.KeyStore", func(t *testing.T) {
-		sealtest.KeyStore(t, func(t *testing.T) seal.KeyStore { return fresh(t) })
+	t.Run("seal.RotatingStore", func(t *testing.T) {
+		sealtest.RotatingStore(t, func(t *testing.T) seal.RotatingStore { return fresh(t) })
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"sallyport/internal/secret"
 	"sallyport/internal/secret/seal"
@@ -70,4 +71,104 @@ func parallel(t *testing.T, store seal.KeyStore) {
 			t.Errorf("keyring %d has another key: %q, %v", i, got, err)
 		}
 	}
+}
+
+// RotatingStore runs KeyStore's suite, and the one of keys that are replaced under those who use them.
+func RotatingStore(t *testing.T, open func(t *testing.T) seal.RotatingStore) {
+	KeyStore(t, func(t *testing.T) seal.KeyStore { return open(t) })
+	t.Run("a key is replaced by those who know it", func(t *testing.T) {
+		s, ctx := open(t), t.Context()
+		if _, err := s.CreateDataKey(ctx, "shop", []byte("one")); err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			owner, old, fresh string
+			want              bool
+		}{{"shop", "none", "two", false}, {"blog", "one", "two", false}, {"shop", "one", "two", true}, {"shop", "one", "three", false}} {
+			if done, err := s.ReplaceDataKey(ctx, step.owner, []byte(step.old), []byte(step.fresh)); err != nil || done != step.want {
+				t.Fatalf("%+v: %t, %v", step, done, err)
+			}
+		}
+		if all, err := s.ListDataKeys(ctx); err != nil || len(all) != 1 || string(all["shop"]) != "two" {
+			t.Fatalf("%q, %v", all, err)
+		}
+	})
+	t.Run("rotated under load", func(t *testing.T) { rotated(t, open(t)) })
+}
+
+// rotated changes data key and root key while others seal and open with keyrings of their own:
+// whatever anybody sealed opens for everybody.
+func rotated(t *testing.T, store seal.RotatingStore) {
+	ctx := context.WithoutCancel(t.Context())
+	old, fresh := key(1), key(2)
+	both := func(context.Context) (*seal.Sealer, error) { return seal.NewRoots(fresh, old) }
+	rings := make([]*seal.Keyring, 4)
+	for i := range rings {
+		first, err := seal.NewRoot(old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rings[i] = seal.NewKeyring(first, store)
+		rings[i].Reroot(both)
+		if _, err := rings[i].DataKey(ctx, "shop"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := sealWith(t, rings[0], "start")
+	root, err := both(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tool := seal.NewKeyring(root, store)
+	for range 2 {
+		if err := tool.Rotate(ctx, store, "shop"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tool.Rewrap(ctx, store); err != nil {
+		t.Fatal(err)
+	}
+	newest, err := seal.NewRoot(fresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := seal.Verify(ctx, store, newest); err != nil {
+		t.Fatalf("the newest root key alone does not open all: %v", err)
+	}
+	time.Sleep(50 * time.Millisecond) // a keyring asks the store at most every 20 ms
+	after := sealWith(t, tool, "after")
+	var wg sync.WaitGroup
+	for _, ring := range rings {
+		wg.Go(func() {
+			for _, sealed := range [][]byte{after, start} {
+				s, err := ring.DataKey(ctx, "shop")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := s.Open(sealed, "test"); err != nil {
+					t.Errorf("a keyring of before the rotation: %v", err)
+				}
+				if _, err := s.Open([]byte("nobody sealed this"), "test"); !errors.Is(err, seal.ErrOpen) {
+					t.Errorf("rubbish: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func key(b byte) secret.Value { return secret.NewValue(bytes.Repeat([]byte{b}, seal.RootSize)) }
+
+func sealWith(t *testing.T, ring *seal.Keyring, text string) []byte {
+	t.Helper()
+	s, err := ring.DataKey(context.WithoutCancel(t.Context()), "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.Seal([]byte(text), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
