@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"sallyport/internal/audit"
@@ -41,20 +43,30 @@ type Custody struct {
 	keyring *seal.Keyring
 	root    secret.Value
 	ks      *keystore.Store // nil: there is none
+	alone   bool            // no other node has a keystore of its own
 	now     func() time.Time
+	close   func() error
 }
+
+// Close closes what OpenCustody opened, and not the store.
+func (c *Custody) Close() error { return c.close() }
 
 // OpenCustody opens store and keys of a file. A gate must have run with it: nothing is made here
 // that a gate would make.
-func OpenCustody(ctx context.Context, file *config.File, store Store, now func() time.Time) (*Custody, error) {
+func OpenCustody(ctx context.Context, file *config.File, store Store, now func() time.Time) (c *Custody, err error) {
+	if _, err := store.FindDataKey(ctx, ""); err != nil {
+		return nil, err
+	}
 	sources, err := file.Secrets(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, config.CloseSecrets(sources))
+		}
+	}()
 	g := &Gate{secrets: sources, store: store, log: slog.New(slog.DiscardHandler)}
-	if _, err := store.FindDataKey(ctx, ""); err != nil {
-		return nil, err
-	}
 	root, err := g.rootKey(ctx, file)
 	if err != nil {
 		return nil, err
@@ -63,7 +75,7 @@ func OpenCustody(ctx context.Context, file *config.File, store Store, now func()
 	if err != nil {
 		return nil, err
 	}
-	c := &Custody{store: store, root: root, now: now}
+	c = &Custody{store: store, root: root, alone: file.Postgres == nil, now: now, close: func() error { return config.CloseSecrets(sources) }}
 	if versions := wrapKeys(sources, root); versions != nil {
 		c.ks, _ = sources["keystore"].(*keystore.Store)
 		if sealer, err = versions(ctx); err != nil {
@@ -74,7 +86,7 @@ func OpenCustody(ctx context.Context, file *config.File, store Store, now func()
 	return c, nil
 }
 
-// StageRoot makes the next version of the key that wraps data keys, without using it: for gates
+// StageRoot makes the next version of the key that wraps data keys, without using it: for nodes
 // that have keystores of their own, which need a copy first. It reports whether there is a
 // keystore to keep it in.
 func (c *Custody) StageRoot(ctx context.Context) (bool, error) {
@@ -84,42 +96,66 @@ func (c *Custody) StageRoot(ctx context.Context) (bool, error) {
 	return true, c.ks.StageWrapKey(ctx)
 }
 
-// RotateData gives the data key of a site, or of all and of the gate itself, a new version, and
-// wraps every one with a new version of the root key where there is a keystore. It may be run
-// again after a crash. It returns how many data keys have a new version.
-func (c *Custody) RotateData(ctx context.Context, site string) (int, error) {
-	staged, err := c.StageRoot(ctx)
+// RotatedData is what RotateData did.
+type RotatedData struct {
+	// Keys is how many data keys have a new version.
+	Keys int `json:"data_keys"`
+	// Wrapped tells that all of them are wrapped with a new version of the wrapping key.
+	Wrapped bool `json:"wrapping_key"`
+}
+
+// RotateData gives every data key, those of the sites and the gate's own, a new version. Where
+// there is a keystore it wraps them with a new version of the wrapping key too: at once where the
+// store serves one node, and with the one that StageRoot made where it may serve several. It may
+// be run again after a crash.
+func (c *Custody) RotateData(ctx context.Context) (RotatedData, error) {
+	out := RotatedData{}
+	rewrap, err := c.nextRoot(ctx)
 	if err != nil {
-		return 0, err
-	}
-	if staged {
-		sealer, err := wrapSealer(ctx, c.ks, c.root, true)
-		if err != nil {
-			return 0, err
-		}
-		c.keyring = seal.NewKeyring(sealer, c.store)
+		return out, err
 	}
 	owners, err := c.store.ListDataKeys(ctx)
 	if err != nil {
-		return 0, err
+		return out, err
 	}
-	n := 0
-	for owner := range owners {
-		if site != "" && owner != site {
-			continue
-		}
+	for _, owner := range slices.Sorted(maps.Keys(owners)) {
 		if err := c.keyring.Rotate(ctx, c.store, owner); err != nil {
-			return n, err
+			return out, err
 		}
-		n++
+		out.Keys++
 	}
-	if err := c.keyring.Rewrap(ctx, c.store); err != nil || !staged {
-		return n, errors.Join(err, c.note(ctx, "gate/data-keys"))
+	if rewrap {
+		if err := c.keyring.Rewrap(ctx, c.store); err != nil {
+			return out, err
+		}
+		if err := c.ks.PromoteWrapKey(ctx); err != nil {
+			return out, err
+		}
+		out.Wrapped = true
 	}
-	if err := c.ks.PromoteWrapKey(ctx); err != nil {
-		return n, err
+	return out, c.note(ctx, "gate/data-keys")
+}
+
+// nextRoot goes over to the next version of the wrapping key, and reports whether there is one.
+func (c *Custody) nextRoot(ctx context.Context) (bool, error) {
+	if c.ks == nil {
+		return false, nil
 	}
-	return n, c.note(ctx, "gate/data-keys")
+	if c.alone {
+		if err := c.ks.StageWrapKey(ctx); err != nil {
+			return false, err
+		}
+	}
+	staged, err := c.ks.WrapKeyStaged(ctx)
+	if err != nil || !staged {
+		return false, err
+	}
+	sealer, err := wrapSealer(ctx, c.ks, c.root, true)
+	if err != nil {
+		return false, err
+	}
+	c.keyring = seal.NewKeyring(sealer, c.store)
+	return true, nil
 }
 
 // RotateSessions makes the next key that signs sessions, and returns when it signs.

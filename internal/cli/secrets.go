@@ -231,7 +231,6 @@ func (p *Program) keystore(ctx context.Context, name string) (*keystore.Store, e
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	path := file.Keystore
 	sources, err := file.VaultOnly()
 	if err != nil {
 		return nil, because(err, "open Vault", "")
@@ -244,7 +243,7 @@ func (p *Program) keystore(ctx context.Context, name string) (*keystore.Store, e
 	if key.Empty() {
 		return nil, found("the keystore's key is not set", "set SALLYPORT_KEYSTORE_KEY_FILE or SALLYPORT_KEYSTORE_KEY; `sallyport secrets init` makes a keystore and its key")
 	}
-	store, err := config.OpenKeystore(ctx, path)
+	store, err := file.OpenKeystore(ctx, sources)
 	if err != nil {
 		return nil, p.keystoreFailure(err)
 	}

@@ -77,10 +77,10 @@ func KeystoreKey(ctx context.Context) (secret.Value, error) {
 	return secret.Value{}, nil
 }
 
-// keystoreKeys are the keys that may open the keystore while its key is rotated: the one that is
-// named, and, beside its file, the next one.
-func keystoreKeys(ctx context.Context) ([]secret.Value, error) {
-	first, err := KeystoreKey(ctx)
+// keystoreKeys are the keys that may open the keystore while its key is changed: the one that is
+// given or lies wrapped, and, beside the file that the environment names, the next one.
+func (f *File) keystoreKeys(ctx context.Context, sources secret.Sources) ([]secret.Value, error) {
+	first, err := f.KeystoreKey(ctx, sources)
 	if err != nil && !errors.Is(err, secret.ErrNotFound) {
 		return nil, err
 	}
@@ -96,22 +96,22 @@ func keystoreKeys(ctx context.Context) ([]secret.Value, error) {
 	return []secret.Value{first, next}, err
 }
 
-// OpenKeystore opens the keystore at path with the key that the environment names. Where that key
-// is rotated meanwhile, the one that takes its place is read without a restart.
-func OpenKeystore(ctx context.Context, path string) (*keystore.Store, error) {
-	keys, err := keystoreKeys(ctx)
+// OpenKeystore opens the keystore of the file; sources have the Vault that its key may be wrapped
+// by. Where the key is changed later, the one that takes its place is read without a restart.
+func (f *File) OpenKeystore(ctx context.Context, sources secret.Sources) (*keystore.Store, error) {
+	keys, err := f.keystoreKeys(ctx, sources)
 	if err != nil {
 		return nil, err
 	}
 	for i, key := range keys {
-		store, err := keystore.Open(path, key)
+		store, err := keystore.Open(f.Keystore, key)
 		if errors.Is(err, keystore.ErrWrongKey) && i+1 < len(keys) && !keys[i+1].Empty() {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		store.Rekeys(keystoreKeys)
+		store.Rekeys(func(ctx context.Context) ([]secret.Value, error) { return f.keystoreKeys(ctx, sources) })
 		return store, nil
 	}
 	return nil, keystore.ErrWrongKey
@@ -135,7 +135,7 @@ func (f *File) Secrets(ctx context.Context) (secret.Sources, error) {
 	if key.Empty() {
 		return sources, nil
 	}
-	store, err := OpenKeystore(ctx, f.Keystore)
+	store, err := f.OpenKeystore(ctx, sources)
 	if err != nil {
 		return nil, errors.Join(err, CloseSecrets(sources))
 	}

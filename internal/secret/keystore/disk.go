@@ -37,6 +37,15 @@ type document struct {
 	Format  string            `json:"format"`
 	Version int               `json:"version"`
 	Secrets map[string]stored `json:"secrets"`
+	// Recipients are set while the keystore's key is changed: the file is encrypted for each.
+	Recipients []string `json:"recipients,omitempty"`
+}
+
+// contents are what a keystore holds.
+type contents struct {
+	secrets map[string]record
+	// recipients are those that every writer encrypts for, the newest last; none: the writer's own key.
+	recipients []string
 }
 
 type stored struct {
@@ -109,33 +118,50 @@ func identity(key secret.Value) (age.Identity, error) {
 	return id, nil
 }
 
+// readers are who the file is encrypted for: the recipients that it names, or key alone.
+func (c contents) readers(key secret.Value) ([]age.Recipient, error) {
+	if len(c.recipients) == 0 {
+		r, err := recipient(key)
+		return []age.Recipient{r}, err
+	}
+	var out []age.Recipient
+	for _, text := range c.recipients {
+		r, err := age.ParseX25519Recipient(text)
+		if err != nil {
+			return nil, errors.New("the keystore names a key that it cannot be encrypted for")
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
 // load decrypts the file at path. The FileInfo is that of the file that was read.
-func load(path string, key secret.Value) (fs.FileInfo, map[string]record, error) {
+func load(path string, key secret.Value) (fs.FileInfo, contents, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open keystore: %w", err)
+		return nil, contents{}, fmt.Errorf("open keystore: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, nil, fmt.Errorf("look at keystore: %w", err)
+		return nil, contents{}, fmt.Errorf("look at keystore: %w", err)
 	}
 	switch {
 	case !info.Mode().IsRegular():
-		return nil, nil, fmt.Errorf("keystore %s is not a regular file (%s)", path, info.Mode().Type())
+		return nil, contents{}, fmt.Errorf("keystore %s is not a regular file (%s)", path, info.Mode().Type())
 	case info.Mode().Perm()&0o077 != 0:
-		return nil, nil, fmt.Errorf("keystore %s can be used by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
+		return nil, contents{}, fmt.Errorf("keystore %s can be used by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
 	case info.Size() > maxFile:
-		return nil, nil, fmt.Errorf("keystore %s has %d bytes; at most %d are read", path, info.Size(), maxFile)
+		return nil, contents{}, fmt.Errorf("keystore %s has %d bytes; at most %d are read", path, info.Size(), maxFile)
 	}
 	plain, err := decrypt(f, path, key)
 	if err != nil {
-		return nil, nil, err
+		return nil, contents{}, err
 	}
 	defer clear(plain)
 	all, err := parse(plain)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read keystore %s: %w", path, err)
+		return nil, contents{}, fmt.Errorf("read keystore %s: %w", path, err)
 	}
 	return info, all, nil
 }
@@ -162,20 +188,20 @@ func decrypt(f io.Reader, path string, key secret.Value) ([]byte, error) {
 }
 
 // parse reads the plaintext. Its errors say nothing of what is in it.
-func parse(plain []byte) (map[string]record, error) {
+func parse(plain []byte) (contents, error) {
 	var doc document
 	d := json.NewDecoder(bytes.NewReader(plain))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&doc); err != nil || doc.Format != formatName {
-		return nil, errors.New("it opens, but holds something else than a keystore of this version")
+		return contents{}, errors.New("it opens, but holds something else than a keystore of this version")
 	}
 	if doc.Version != formatVersion {
-		return nil, fmt.Errorf("its format is version %d; this binary reads version %d", doc.Version, formatVersion)
+		return contents{}, fmt.Errorf("its format is version %d; this binary reads version %d", doc.Version, formatVersion)
 	}
 	all := make(map[string]record, len(doc.Secrets))
 	for name, s := range doc.Secrets {
 		if CheckName(name) != nil || len(s.Value) == 0 {
-			return nil, errors.New("it holds an entry without a proper name or value")
+			return contents{}, errors.New("it holds an entry without a proper name or value")
 		}
 		all[name] = record{value: secret.NewValue(s.Value), previous: secret.NewValue(s.Previous), until: s.Until,
 			next: secret.NewValue(s.Next), since: s.Since, created: s.Created, rotated: s.Rotated}
@@ -183,13 +209,13 @@ func parse(plain []byte) (map[string]record, error) {
 		clear(s.Previous)
 		clear(s.Next)
 	}
-	return all, nil
+	return contents{all, doc.Recipients}, nil
 }
 
 // save encrypts all and puts it in the place of the file at path.
-func save(path string, key secret.Value, all map[string]record) error {
-	doc := document{Format: formatName, Version: formatVersion, Secrets: make(map[string]stored, len(all))}
-	for name, r := range all {
+func save(path string, key secret.Value, all contents) error {
+	doc := document{Format: formatName, Version: formatVersion, Secrets: make(map[string]stored, len(all.secrets)), Recipients: all.recipients}
+	for name, r := range all.secrets {
 		doc.Secrets[name] = stored{Value: r.value.Expose(), Previous: r.previous.Expose(), Until: r.until,
 			Next: r.next.Expose(), Since: r.since, Created: r.created, Rotated: r.rotated}
 	}
@@ -198,12 +224,12 @@ func save(path string, key secret.Value, all map[string]record) error {
 		return errors.New("save keystore: it could not be encoded")
 	}
 	defer clear(plain)
-	to, err := recipient(key)
+	to, err := all.readers(key)
 	if err != nil {
 		return err
 	}
 	var sealed bytes.Buffer
-	w, err := age.Encrypt(&sealed, to)
+	w, err := age.Encrypt(&sealed, to...)
 	if err != nil {
 		return fmt.Errorf("encrypt keystore: %w", err)
 	}

@@ -13,7 +13,7 @@
 // (AGE-SECRET-KEY-…), or scrypt, made from a passphrase. Inside is JSON:
 // {"format":"sallyport-keystore","version":1,"secrets":{"site/name":{"value":base64,
 // "created":time,"rotated":time,"previous":base64,"previous_until":time,"next":base64,
-// "next_since":time}}}.
+// "next_since":time}},"recipients":[…]}. "recipients" is there only while the keystore's key is changed.
 //
 // # Two values of one name
 //
@@ -21,6 +21,11 @@
 // stores the new value beside the present one, Promote makes it the one that is sent and keeps
 // the old one until a time, Finish or that time ends it. Read is always the one that is sent;
 // Second is the other one that is accepted at present, if there is any.
+//
+// # Two keys of the keystore
+//
+// StageKey encrypts the file for the present key and the next one: either opens it, and whoever
+// writes it meanwhile keeps it so. FinishKey leaves the next one alone.
 package keystore
 
 import (
@@ -59,10 +64,10 @@ type Store struct {
 	now  func() time.Time
 	keys func(ctx context.Context) ([]secret.Value, error) // nil: the key never changes
 
-	mu      sync.Mutex
-	key     secret.Value
-	seen    fs.FileInfo // the file that secrets was read from
-	secrets map[string]record
+	mu       sync.Mutex
+	key      secret.Value
+	seen     fs.FileInfo // the file that was read last
+	contents             // what seen held
 }
 
 // record is one secret.
@@ -124,7 +129,7 @@ func CreateWith(path string, key secret.Value) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("create keystore: %w", err)
 	}
-	return save(path, key, map[string]record{})
+	return save(path, key, contents{secrets: map[string]record{}})
 }
 
 // Open opens the keystore at path with key. A wrong key is an error now, not at the
@@ -267,7 +272,7 @@ func (s *Store) change(ctx context.Context, edit func(map[string]record) error) 
 	if len(next) > maxSecrets {
 		return fmt.Errorf("keystore: more than %d secrets", maxSecrets)
 	}
-	if err := save(s.path, s.key, next); err != nil {
+	if err := save(s.path, s.key, contents{next, s.recipients}); err != nil {
 		return err
 	}
 	s.seen = nil // read back what was written

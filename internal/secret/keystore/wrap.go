@@ -66,6 +66,15 @@ func (s *Store) StageWrapKey(ctx context.Context) error {
 	})
 }
 
+// WrapKeyStaged reports whether a wrapping key is staged.
+func (s *Store) WrapKeyStaged(ctx context.Context) (bool, error) {
+	r, err := s.find(ctx, wrapName)
+	if errors.Is(err, secret.ErrNotFound) {
+		return false, nil
+	}
+	return !r.next.Empty(), err
+}
+
 // PromoteWrapKey makes the staged key the one that wraps. The one before goes on opening until
 // the next rotation, for what a gate wrapped with it in the same moment.
 func (s *Store) PromoteWrapKey(ctx context.Context) error {
@@ -80,58 +89,3 @@ func (s *Store) PromoteWrapKey(ctx context.Context) error {
 		return nil
 	})
 }
-
-// Rekeys sets what reads the keystore's key again: it is asked when the file does not open with
-// the one that is known, because somebody rotated it. It is set before the first use.
-func (s *Store) Rekeys(f func(ctx context.Context) ([]secret.Value, error)) { s.keys = f }
-
-// Rekey encrypts the whole keystore for another key. The file is the old one or the new one at
-// every moment; whoever has the other key cannot open it.
-func (s *Store) Rekey(ctx context.Context, key secret.Value) error {
-	if err := checkKey(key); err != nil {
-		return err
-	}
-	unlock, err := lock(ctx, s.path)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.refresh(); err != nil {
-		return err
-	}
-	if err := save(s.path, key, s.secrets); err != nil {
-		return err
-	}
-	s.key, s.seen = key, nil
-	return s.refresh()
-}
-
-// reload reads the file with the key that is known, or with those that are given now. s.mu is held.
-func (s *Store) reload() error {
-	info, all, err := load(s.path, s.key)
-	if !errors.Is(err, ErrWrongKey) || s.keys == nil {
-		if err == nil {
-			s.seen, s.secrets = info, all
-		}
-		return err
-	}
-	keys, err2 := s.keys(context.Background())
-	if err2 != nil {
-		return errors.Join(err, err2)
-	}
-	for _, key := range keys {
-		if checkKey(key) != nil {
-			continue
-		}
-		if info, all, err2 := load(s.path, key); err2 == nil {
-			s.key, s.seen, s.secrets = key, info, all
-			return nil
-		}
-	}
-	return err
-}
-
-// NewKey makes a key that a keystore can be encrypted for.
-func NewKey() (secret.Value, error) { return newKey() }
