@@ -58,7 +58,7 @@ func (p *Program) auditShow() *cobra.Command {
 	cmd.Flags().StringVar(&w.filter.Request, "request", "", "only the request with this `ID`")
 	cmd.Flags().StringVar(&w.kind, "kind", "", "only entries of this `KIND`: intent, outcome, refused, …")
 	cmd.Flags().StringVar(&w.outcome, "outcome", "", "only this `OUTCOME`: performed, not_performed, unknown")
-	cmd.Flags().StringVar(&w.since, "since", "", "only since a `TIME`: 90m, 24h, or 2026-11-23T10:00:00Z")
+	cmd.Flags().StringVar(&w.since, "since", "", "only since a `TIME`: 90m, 24h, 2026-11-23, or 2026-11-23T10:00:00Z")
 	cmd.Flags().IntVar(&w.last, "last", 0, "only the last `N` entries")
 	return p.withJSON(cmd)
 }
@@ -82,19 +82,25 @@ func (w *auditWanted) read(now time.Time) error {
 	if w.last < 0 {
 		return usage("--last is below 0", "for instance --last 20")
 	}
-	if w.since == "" {
-		return nil
+	var err error
+	w.filter.Since, err = sinceTime(w.since, now)
+	return err
+}
+
+// sinceTime reads what --since says; without it, the zero time.
+func sinceTime(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
 	}
-	if d, err := time.ParseDuration(w.since); err == nil && d >= 0 {
-		w.filter.Since = now.Add(-d)
-		return nil
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return now.Add(-d), nil
 	}
-	at, err := time.Parse(time.RFC3339, w.since)
-	if err != nil {
-		return usage("--since "+quote(w.since)+" is no time", "write 90m, 24h, or 2026-11-23T10:00:00Z")
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at, nil
+		}
 	}
-	w.filter.Since = at
-	return nil
+	return time.Time{}, usage("--since "+quote(text)+" is no time", "write 90m, 24h, 2026-11-23 (in UTC), or 2026-11-23T10:00:00Z")
 }
 
 func (p *Program) showAudit(file *config.File, w auditWanted) error {

@@ -236,6 +236,11 @@ func (p *Program) keystore(ctx context.Context, name string) (*keystore.Store, e
 		return nil, because(err, "open Vault", "")
 	}
 	defer config.CloseSecrets(sources)
+	return p.openKeystore(ctx, file, sources)
+}
+
+// openKeystore opens the keystore of a file; sources have the Vault that may wrap its key.
+func (p *Program) openKeystore(ctx context.Context, file *config.File, sources secret.Sources) (*keystore.Store, error) {
 	key, err := file.KeystoreKey(ctx, sources)
 	if err != nil {
 		return nil, because(err, "read the keystore's key", "")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,28 +18,80 @@ type rotation struct {
 	overlap  time.Duration
 	finish   bool
 	unproven bool
+	leaked   bool
+	since    string
+	stage    bool
+	keyFile  string
 }
 
 func (p *Program) secretsRotate() *cobra.Command {
 	var r rotation
 	cmd := &cobra.Command{
-		Use:   "rotate NAME",
-		Short: "Go from one value of a secret to another without a failed call",
+		Use:   "rotate NAME|keystore|data|sessions",
+		Short: "Change a secret or a key of the gate without a failed call",
 		Long: "Stores a new value of the secret beside the present one, asks the provider whether it works (the catalog says how), then sends the\n" +
 			"new one and keeps the old one for an overlap: a call that the provider refuses with one of them is repeated once with the other, and an alert tells of it. After the overlap, or with\n" +
 			"--finish, only the new one is left. A gate that runs takes each step without a restart. The value is asked for and not shown,\n" +
-			"or read from standard input; it is never an argument.",
-		Example: "  sallyport secrets rotate shop/stripe\n  sallyport secrets rotate shop/stripe --overlap 1h < key.txt\n  sallyport secrets rotate shop/stripe --finish",
-		Args:    nameOnly,
-		RunE:    func(cmd *cobra.Command, args []string) error { return p.rotate(cmd.Context(), args[0], r) },
+			"or read from standard input; it is never an argument.\n\n" +
+			"With --leaked there is no overlap: the value that leaked is sent and accepted no more, the visits of the sites that use it end, and\n" +
+			"the page where the provider revokes it is printed; with --since also the calls of these connections in the audit log. NAME may then\n" +
+			"also be a reference as it stands in the file (env:NAME, file:PATH, vault:PATH#FIELD): change the value there first.\n\n" +
+			"Three names are the gate's own keys. keystore: the key that opens the keystore; both open it until --finish. data: a new version of\n" +
+			"every data key, and of the key that wraps them; what older versions sealed still opens. sessions: the next key that signs visits and\n" +
+			"receipts; those of the key before are good until they expire, or with --leaked end at once.",
+		Example: "  sallyport secrets rotate shop/stripe\n  sallyport secrets rotate shop/stripe --overlap 1h < key.txt\n  sallyport secrets rotate shop/stripe --finish\n" +
+			"  sallyport secrets rotate shop/stripe --leaked --since 2026-11-20\n  sallyport secrets rotate keystore\n  sallyport secrets rotate data\n  sallyport secrets rotate sessions",
+		Args: nameOnly,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := r.check(cmd, args[0]); err != nil {
+				return err
+			}
+			switch args[0] {
+			case gateKeystore:
+				return p.rotateKeystore(cmd.Context(), r)
+			case gateData:
+				return p.rotateData(cmd.Context(), r.stage)
+			case gateSessions:
+				return p.rotateSessions(cmd.Context(), r.leaked)
+			}
+			return p.rotate(cmd.Context(), args[0], r)
+		},
 	}
 	cmd.Flags().DurationVar(&r.overlap, "overlap", keystore.Overlap, "how long the old value is accepted beside the new one, such as `1h`")
 	cmd.Flags().BoolVar(&r.finish, "finish", false, "end the rotation now: only the value that is sent is left")
 	cmd.Flags().BoolVar(&r.unproven, "unproven", false, "send the new value without asking the provider whether it works")
-	return cmd
+	cmd.Flags().BoolVar(&r.leaked, "leaked", false, "somebody else has the value: no overlap, and the visits of the sites that use it end")
+	cmd.Flags().StringVar(&r.since, "since", "", "with --leaked, list the calls since a `DATE`: 2026-11-20, 2026-11-20T10:00:00Z, or 72h")
+	cmd.Flags().BoolVar(&r.stage, "stage", false, "for data: only make the next wrapping key in this keystore, for copying it to other nodes first")
+	cmd.Flags().StringVar(&r.keyFile, "key-file", "", "for keystore, where its key stands in a variable: write the new one to `FILE` (mode 0600) instead of printing it")
+	return p.withJSON(cmd)
+}
+
+// check refuses flags that mean nothing for what is rotated.
+func (r rotation) check(cmd *cobra.Command, name string) error {
+	fits := map[string][]string{gateKeystore: {"finish", "key-file"}, gateData: {"stage"}, gateSessions: {"leaked"}}
+	allowed, own := fits[name]
+	if !own {
+		allowed = []string{"overlap", "finish", "unproven", "leaked", "since"}
+	}
+	for _, flag := range []string{"overlap", "finish", "unproven", "leaked", "since", "stage", "key-file"} {
+		if cmd.Flags().Changed(flag) && !slices.Contains(allowed, flag) {
+			return usage("--"+flag+" means nothing for "+orElse(map[bool]string{true: name}[own], "the secret of a site"), "leave it out; `sallyport secrets rotate --help` says what each flag is for")
+		}
+	}
+	switch {
+	case r.since != "" && !r.leaked:
+		return usage("--since goes with --leaked", "`sallyport audit show --connection CONNECTION --since DATE` lists calls without changing anything")
+	case r.leaked && (r.finish || r.unproven || cmd.Flags().Changed("overlap")):
+		return usage("--leaked has no overlap, and nothing to finish or to prove first", "leave out --overlap, --finish and --unproven")
+	}
+	return nil
 }
 
 func (p *Program) rotate(ctx context.Context, name string, r rotation) error {
+	if r.leaked {
+		return p.rotateLeaked(ctx, name, r.since)
+	}
 	store, err := p.keystore(ctx, name)
 	if err != nil {
 		return err

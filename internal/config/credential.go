@@ -117,6 +117,9 @@ func (f *File) OpenKeystore(ctx context.Context, sources secret.Sources) (*keyst
 	return nil, keystore.ErrWrongKey
 }
 
+// KeystoreKeyGiven tells that the environment has the keystore's key itself.
+func KeystoreKeyGiven() bool { return os.Getenv("SALLYPORT_KEYSTORE_KEY") != "" }
+
 // KeystoreKeyFile is the file that SALLYPORT_KEYSTORE_KEY_FILE names; empty where it names none.
 func KeystoreKeyFile() string { return os.Getenv("SALLYPORT_KEYSTORE_KEY_FILE") }
 
