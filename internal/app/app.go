@@ -17,6 +17,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sallyport/internal/audit"
@@ -28,6 +29,7 @@ import (
 	"sallyport/internal/guard"
 	"sallyport/internal/ingress"
 	"sallyport/internal/login"
+	"sallyport/internal/openid"
 	"sallyport/internal/outbound"
 	"sallyport/internal/permit"
 	"sallyport/internal/problem"
@@ -98,6 +100,7 @@ type Gate struct {
 	receipts     *receipt.Issuer
 	desk         *receipt.Desk
 	logins       *login.Desk
+	openIDKeys   atomic.Pointer[openid.Keys] // nil until a site has an OpenID provider
 
 	authority *sdkproxy.Authority // nil: there is no SDK port
 	server    *ingress.Server
@@ -283,7 +286,7 @@ func (g *Gate) Run(ctx context.Context, reload <-chan os.Signal) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var background sync.WaitGroup
-	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.freezes.Run, g.budgets.Run, g.housekeeping, g.moveAdminEvents, g.watchVault} {
+	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.freezes.Run, g.budgets.Run, g.housekeeping, g.moveAdminEvents, g.watchVault, g.turnOpenIDKeys} {
 		background.Go(func() {
 			if err := run(work); err != nil && work.Err() == nil {
 				g.log.Error("background work ended", "error", err)

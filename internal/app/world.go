@@ -37,8 +37,13 @@ func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
 		return nil, err
 	}
 	calls := &visits{gate: g, sites: file.Sites, calls: gate}
+	logins := &counter{gate: g, file: file, visit: calls}
+	providers, err := g.openIDs(logins)
+	if err != nil {
+		return nil, err
+	}
 	return ingress.NewSnapshot(ingress.World{
-		Logins:   &counter{gate: g, file: file, visit: calls},
+		Logins: logins, OpenID: providers,
 		Receipts: desk{gate: g, config: file.Hash}, SDK: g.sdkConnections(file),
 		Sites: file.Sites, GateHosts: file.Listen.Names, Caller: gate, Sessions: calls,
 		Script:  func(name string) []byte { return scripts[name] },

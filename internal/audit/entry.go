@@ -63,6 +63,10 @@ const (
 	KindAuthorityIssued Kind = "authority-issued"
 	// KindTokenIssued: an SDK changed a site key for a token of some minutes; Name is the key's id.
 	KindTokenIssued Kind = "token-issued"
+	// KindOpenIDCode and KindOpenIDToken: the gate's OpenID provider signed a visitor in at a site's
+	// server; Name is the client.
+	KindOpenIDCode  Kind = "openid-code"
+	KindOpenIDToken Kind = "openid-token"
 	KindAlert       Kind = "alert" // a guard or a budget wants an operator's eyes; Name says which and why
 
 	KindWALTorn    Kind = "wal-torn"    // an unfinished group at the end was cut
@@ -76,7 +80,7 @@ func Kinds() []Kind {
 		KindConfigRefused, KindFrozen, KindThawed, KindKeyCreated, KindKeyRevoked, KindSecretSet,
 		KindSecretRotated, KindSecretRemoved, KindAdminLogin, KindAdminRefused, KindAlert, KindReceiptClaimed, KindAuthorityIssued,
 		KindSecretStaged, KindSecretFinished, KindSecretLeaked, KindKeyRotated, KindProbed, KindLogin, KindLogout, KindLoginRemoved,
-		KindTokenIssued,
+		KindTokenIssued, KindOpenIDCode, KindOpenIDToken,
 		KindWALTorn, KindWALDamaged, KindWALRetired}
 }
 

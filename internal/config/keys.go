@@ -84,6 +84,7 @@ func siteKeys() *key {
 		vouchingKeys(),
 		budgetKey("What all calls of the site may cost together."),
 		pricesKey(),
+		openidKeys(),
 		{name: "connections", kind: kindTable, required: true, names: namePattern, namesAre: "CONNECTION", item: connectionKeys(), doc: "The site's uses of providers by name; the name is part of the URL: `api/CONNECTION/…`."},
 		{name: "region", later: "the strictest rules hold for every visitor"},
 		{name: "purposes", later: "consent and purposes are not recorded; do not connect a provider that needs the visitor's consent"},

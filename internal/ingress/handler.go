@@ -199,6 +199,8 @@ func (x *exchange) dispatch() *problem.Error {
 		return x.keys()
 	case endScript:
 		return x.script()
+	case endOpenID:
+		return x.openID()
 	case endReceipts:
 		if x.world.receipts == nil {
 			return notFound()

@@ -12,6 +12,7 @@ import (
 
 	"net/netip"
 
+	"sallyport/internal/openid"
 	"sallyport/internal/problem"
 	"sallyport/internal/site"
 )
@@ -19,10 +20,12 @@ import (
 // The cookies of signing in. Both belong to the gate's name alone (__Host-: no other host of
 // the domain can set them) and no script reads them. The first binds an attempt to the
 // browser and comes back from the provider's site, so it is Lax; the second is the sign-in,
-// is sent to nothing but POST session and POST logout, and never leaves the site: Strict.
+// counts for POST session, POST logout and the OpenID provider alone, and is not sent along
+// from other sites: Strict.
 const (
 	attemptCookie = "__Host-sallyport-login"
-	loginCookie   = "__Host-sallyport"
+	// LoginCookie is the cookie of a sign-in.
+	LoginCookie = "__Host-sallyport"
 )
 
 // resultFragment tells the page how a sign-in ended: #sallyport-login=ok, or a problem code.
@@ -113,7 +116,7 @@ func (x *exchange) login() *problem.Error {
 		return p
 	}
 	of := LoginRequest{ID: x.id, Site: x.route.site.site.Name, Connection: x.route.name, Base: x.base(), Client: x.client, Query: x.query,
-		Attempt: x.cookie(attemptCookie), Login: x.cookie(loginCookie)}
+		Attempt: x.cookie(attemptCookie), Login: x.cookie(LoginCookie)}
 	switch {
 	case get:
 		p = x.navigation()
@@ -198,9 +201,15 @@ func (x *exchange) finishLogin(of LoginRequest) *problem.Error {
 	if back != "" {
 		x.setCookie(attemptCookie, "", http.SameSiteLaxMode, 0)
 	}
+	told := func(what string) string {
+		if strings.HasPrefix(back, of.Base+openid.Continue) { // which finds out for itself
+			return back
+		}
+		return back + resultFragment + what
+	}
 	if err == nil {
-		x.setCookie(loginCookie, cookie, http.SameSiteStrictMode, lasts)
-		return x.redirect(back + resultFragment + "ok")
+		x.setCookie(LoginCookie, cookie, http.SameSiteStrictMode, lasts)
+		return x.redirect(told("ok"))
 	}
 	p := problem.From(err)
 	if back == "" {
@@ -208,7 +217,7 @@ func (x *exchange) finishLogin(of LoginRequest) *problem.Error {
 	}
 	x.refused = p
 	x.s.counts.count(p.Code)
-	return x.redirect(back + resultFragment + string(p.Code))
+	return x.redirect(told(string(p.Code)))
 }
 
 // page tells a visitor what went wrong, where there is no page of the site to tell it.
@@ -277,10 +286,10 @@ func (x *exchange) logout() *problem.Error {
 	} else if p := x.sessionBody(body); p != nil {
 		return p
 	}
-	if err := x.world.logins.End(x.r.Context(), of, x.cookie(loginCookie)); err != nil {
+	if err := x.world.logins.End(x.r.Context(), of, x.cookie(LoginCookie)); err != nil {
 		return problem.From(err)
 	}
-	x.setCookie(loginCookie, "", http.SameSiteStrictMode, 0)
+	x.setCookie(LoginCookie, "", http.SameSiteStrictMode, 0)
 	x.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -288,7 +297,7 @@ func (x *exchange) logout() *problem.Error {
 // signedIn begins the visit of whom the cookie names; done is false where nobody is signed
 // in, and then the cookie goes.
 func (x *exchange) signedIn(of VisitRequest) (done bool, p *problem.Error) {
-	cookie := x.cookie(loginCookie)
+	cookie := x.cookie(LoginCookie)
 	if cookie == "" || x.world.logins == nil || !x.route.cookies(x.origin) {
 		return false, nil
 	}
@@ -297,7 +306,7 @@ func (x *exchange) signedIn(of VisitRequest) (done bool, p *problem.Error) {
 		return true, problem.From(err)
 	}
 	if !ok {
-		x.setCookie(loginCookie, "", http.SameSiteStrictMode, 0)
+		x.setCookie(LoginCookie, "", http.SameSiteStrictMode, 0)
 		return false, nil
 	}
 	return true, x.token(token, expires, nil)

@@ -19,6 +19,7 @@ const (
 	endReceipts
 	endScript
 	endKeys
+	endOpenID
 	endHealth
 	endReady
 	endLogin
@@ -42,6 +43,8 @@ func (e endpoint) String() string {
 		return "client.js"
 	case endKeys:
 		return "keys"
+	case endOpenID:
+		return "openid"
 	case endHealth:
 		return "health"
 	case endReady:
@@ -131,6 +134,10 @@ func (r *siteRoutes) find(rest string) (route, *problem.Error) {
 	}
 	if end, name := r.routeLogin(rest); end != nowhere {
 		out.end, out.name = end, name
+		return out, nil
+	}
+	if isOpenID(rest) {
+		out.end = endOpenID
 		return out, nil
 	}
 	rest, ok := strings.CutPrefix(rest, "api/")

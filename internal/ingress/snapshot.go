@@ -67,6 +67,8 @@ type World struct {
 	Receipts Receipts
 	// Logins signs visitors in; nil: no site has login.
 	Logins Logins
+	// OpenID gives the OpenID provider of a site, or nil; nil: no site has one.
+	OpenID func(siteName string) OpenID
 	// Script gives a site's client.js; it is asked once per site.
 	Script func(siteName string) []byte
 	// Methods gives the methods of a connection's operations that browsers may call,
@@ -101,7 +103,8 @@ type siteRoutes struct {
 	etag     string
 	methods  map[*site.Connection][]string
 	headers  map[*site.Connection][]string
-	previews bool // a connection exists that preview origins may use
+	openID   OpenID // nil: none
+	previews bool   // a connection exists that preview origins may use
 }
 
 // target is a connection with its site.
@@ -144,6 +147,9 @@ func (s *Snapshot) addSite(w World, one *site.Site) (faults []error) {
 	r := &siteRoutes{site: one, methods: map[*site.Connection][]string{}, headers: map[*site.Connection][]string{}}
 	r.script = w.Script(one.Name)
 	r.etag = entityTag(r.script)
+	if w.OpenID != nil {
+		r.openID = w.OpenID(one.Name)
+	}
 	if len(one.ServedAt) == 0 {
 		if !pathName(one.Name) || s.paths[one.Name] != nil {
 			faults = append(faults, fmt.Errorf("site %q cannot live below /%s/: the name is taken or not a path segment of a-z, 0-9 and -", one.Name, one.Name))

@@ -76,7 +76,7 @@ func (a At) clientID() string { return a.Connection.Account[a.Pack.Login.ClientI
 // Begin makes an attempt: where the visitor is sent to, and the cookie that binds the
 // attempt to the browser.
 func (d *Desk) Begin(ctx context.Context, a At, returnTo string) (location, cookie string, err error) {
-	back, err := ReturnAddress(a.Site, returnTo)
+	back, err := backTo(a, returnTo)
 	if err != nil {
 		return "", "", err
 	}

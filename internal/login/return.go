@@ -12,6 +12,18 @@ import (
 // maxReturn bounds the address to return to: it travels in a cookie.
 const maxReturn = 1500
 
+// providerReturn is where the gate's own OpenID provider goes on; its request's id follows.
+const providerReturn = "/openid/continue?request="
+
+// backTo is ReturnAddress, and also takes the way back to the OpenID provider of the same
+// gate name: that one path, with an id and nothing else.
+func backTo(a At, raw string) (string, error) {
+	if id, ok := strings.CutPrefix(raw, providerReturn); ok && a.Site.OpenID != nil && len(id) == 12 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz234567") == "" {
+		return a.Base + raw, nil
+	}
+	return ReturnAddress(a.Site, raw)
+}
+
 // ReturnAddress holds an address to return to against the site's origins; empty is the root
 // of the first. What is given back is written anew from the parts that were checked.
 func ReturnAddress(s *site.Site, raw string) (string, error) {

@@ -57,9 +57,12 @@ func (p *Provider) Authorize(ctx context.Context, r *op.ClientRequest[oidc.AuthR
 	if q.MaxAge != nil {
 		ask.NotBefore = now.Add(-time.Duration(min(*q.MaxAge, 1<<30)) * time.Second).Unix()
 	}
+	if slices.Contains(q.Prompt, oidc.PromptLogin) {
+		ask.NotBefore = now.Unix()
+	}
 	who, err := p.o.SignIns.Current(ctx, p.o.Site.Name, r.Header)
 	switch {
-	case err == nil && who.At.Unix() >= ask.NotBefore:
+	case err == nil && who.At.Unix() >= ask.NotBefore && !slices.Contains(q.Prompt, oidc.PromptLogin):
 		return p.code(ctx, ask, who)
 	case err != nil && !errors.Is(err, ErrNobody):
 		return nil, p.fault(ctx, "find who is signed in", err)

@@ -96,23 +96,6 @@ func OpenKeys(ctx context.Context, o KeysOptions) (*Keys, error) {
 	return k, k.Refresh(ctx)
 }
 
-// Run refreshes every minute until ctx ends, and then returns nil; where that fails the
-// known keys stay in use.
-func (k *Keys) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := k.Refresh(ctx); err != nil && ctx.Err() == nil {
-				k.o.Log.ErrorContext(ctx, "OpenID keys not refreshed; the known ones stay in use", "error", err)
-			}
-		}
-	}
-}
-
 // Refresh reads the store, makes the next key when its time has come and removes those
 // whose time is over.
 func (k *Keys) Refresh(ctx context.Context) error {
