@@ -43,7 +43,7 @@ func (b *builder) openid(v *value, s *site.Site) {
 	if len(s.ServedAt) == 0 {
 		b.fault(v, "the site has no gate name of its own, which would be the issuer", "add served_at to the site, such as served_at: [api.shop.example]")
 	}
-	b.logins(v.at("logins"), s, out)
+	b.logins(v, s, out)
 	clients := v.at("clients")
 	if clients.form == mapping && len(clients.entries) == 0 {
 		b.fault(clients, "there is no client", "add one: website: {secret: keystore:"+s.Name+"/openid-website, redirects: [https://shop.example/auth/callback]}")
@@ -57,7 +57,8 @@ func (b *builder) openid(v *value, s *site.Site) {
 }
 
 // logins finds the connections to sign in with, and what they tell.
-func (b *builder) logins(v *value, s *site.Site, out *site.OpenID) {
+func (b *builder) logins(of *value, s *site.Site, out *site.OpenID) {
+	v := of.at("logins")
 	var can []string
 	for _, name := range slices.Sorted(maps.Keys(s.Connections)) {
 		if s.Connections[name].Login != nil {
@@ -78,7 +79,7 @@ func (b *builder) logins(v *value, s *site.Site, out *site.OpenID) {
 	switch {
 	case v.present():
 	case len(can) == 0:
-		b.fault(v, "no connection of the site signs visitors in", "add a connection such as google: {provider: google-signin, login: {claims: [email]}, …}")
+		b.fault(of, "no connection of the site signs visitors in", "add a connection such as google: {provider: google-signin, login: {claims: [email]}, …}")
 	default:
 		out.Logins = can
 	}

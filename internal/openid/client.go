@@ -2,6 +2,7 @@ package openid
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -54,6 +55,10 @@ func (p *Provider) VerifyClient(ctx context.Context, r *op.Request[op.ClientCred
 	return nil, op.NewStatusError(oidc.ErrInvalidClient().WithDescription("the client is not known or its secret is not right"), 401)
 }
 
+// minSecret is what a client's secret has at least, in bytes: a website's server keeps it, so
+// that nobody need remember it.
+const minSecret = 32
+
 func (p *Provider) secretFits(ctx context.Context, c *site.OpenIDClient, sent *op.ClientCredentials) (bool, error) {
 	if c == nil || sent.ClientAssertion != "" {
 		return false, nil
@@ -65,7 +70,10 @@ func (p *Provider) secretFits(ctx context.Context, c *site.OpenIDClient, sent *o
 	if err != nil {
 		return false, err
 	}
-	return !want.Empty() && want.Equal(secret.NewValue([]byte(sent.ClientSecret))), nil
+	if n := want.Len(); n < minSecret {
+		return false, fmt.Errorf("the secret of client %s has %d bytes, and needs %d", sent.ClientID, n, minSecret)
+	}
+	return want.Equal(secret.NewValue([]byte(sent.ClientSecret))), nil
 }
 
 // GetID implements op.Client, as do the others.

@@ -24,7 +24,7 @@ const (
 	issuer   = "https://api.shop.example"
 	callback = "https://shop.example/auth/callback"
 	goodbye  = "https://shop.example/bye?from=gate"
-	password = "CANARY-client-secret-0123456789"
+	password = "CANARY-client-secret-01234567890"
 )
 
 // world is one site's provider with everything around it in memory.

@@ -47,6 +47,9 @@ func (v Value) Expose() []byte {
 // Empty reports whether there is nothing in v. An empty credential is never sent.
 func (v Value) Empty() bool { return len(v.Expose()) == 0 }
 
+// Len is how many bytes the secret has: what a rule about its length may know.
+func (v Value) Len() int { return len(v.Expose()) }
+
 // Equal compares in constant time for values of equal length.
 func (v Value) Equal(o Value) bool { return subtle.ConstantTimeCompare(v.Expose(), o.Expose()) == 1 }
 
