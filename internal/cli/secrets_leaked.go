@@ -69,7 +69,7 @@ func (p *Program) rotateLeaked(ctx context.Context, name, since string) error {
 	if len(users) == 0 && changed {
 		return found("no connection of "+p.config+" uses "+ref.String(), "write it as it stands in the file")
 	}
-	if err := p.endSites(ctx, file, sitesOf(users), &out); err != nil {
+	if err := p.endSites(ctx, file, users, &out); err != nil {
 		return err
 	}
 	out.Revoke = revokePages(file, users)
@@ -145,16 +145,22 @@ func sitesOf(users []*site.Connection) []string {
 	return out
 }
 
-func (p *Program) endSites(ctx context.Context, file *config.File, sites []string, out *leak) error {
-	if len(sites) == 0 {
+// endSites ends the visits of the sites that use a value, and forgets tokens that were had for it.
+func (p *Program) endSites(ctx context.Context, file *config.File, users []*site.Connection, out *leak) error {
+	if len(users) == 0 {
 		return nil
 	}
 	return p.withStore(ctx, file, func(s app.Store) error {
-		for _, name := range sites {
+		for _, name := range sitesOf(users) {
 			if err := session.EndSite(ctx, s, name, p.Now()); err != nil {
 				return because(err, "end the visits of "+name, "the value is changed; `sallyport secrets rotate "+out.Ref+" --leaked` goes on")
 			}
 			out.SitesEnded = append(out.SitesEnded, name)
+		}
+		for _, c := range users {
+			if err := s.DeleteTokens(ctx, c.Site, c.Name); err != nil {
+				return because(err, "forget the tokens of "+target(c.Site, c.Name), "the value is changed and the visits have ended; `sallyport secrets rotate "+out.Ref+" --leaked` goes on")
+			}
 		}
 		return nil
 	})

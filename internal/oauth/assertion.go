@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/url"
 	"time"
+
+	"sallyport/internal/secret"
 )
 
 // assertionLife is how long an assertion may be used: it is sent at once.
@@ -32,15 +34,16 @@ func NewJWTBearer(a Assertion) Source {
 
 // Origin implements Source.
 func (s *jwtBearer) Origin(ctx context.Context) (Origin, error) {
-	_, _, o, err := s.read(ctx)
+	v, err := s.a.Key.value(ctx)
+	if err != nil {
+		return Origin{}, err
+	}
+	_, _, o, err := s.with(ctx, v)
 	return o, err
 }
 
-func (s *jwtBearer) read(ctx context.Context) (k KeyFile, issuer string, o Origin, err error) {
-	v, err := s.a.Key.value(ctx)
-	if err != nil {
-		return k, "", o, err
-	}
+// with takes a value of the key apart.
+func (s *jwtBearer) with(ctx context.Context, v secret.Value) (k KeyFile, issuer string, o Origin, err error) {
 	if k, err = ParseKey(v); err != nil {
 		return k, "", o, &Fault{Reason: ReasonSecret, Err: err}
 	}
@@ -57,9 +60,36 @@ func (s *jwtBearer) read(ctx context.Context) (k KeyFile, issuer string, o Origi
 	return k, issuer, Origin{Account: Digest([]byte(s.a.Client.URL), []byte("jwt-bearer"), []byte(issuer), []byte(s.a.Scope)), Secret: Digest(v.Expose())}, nil
 }
 
-// Fetch implements Source.
+// Fetch implements Source. While the key is rotated the endpoint may know only one of the two:
+// where it refuses the first, the other one is tried once. The token then has the first one's
+// origin, so that it is not taken for one of a credential that is gone.
 func (s *jwtBearer) Fetch(ctx context.Context, now func() time.Time) (Token, error) {
-	key, issuer, origin, err := s.read(ctx)
+	first, err := s.a.Key.value(ctx)
+	if err != nil {
+		return Token{}, err
+	}
+	t, err := s.fetch(ctx, first, now)
+	if err == nil || faultOf(err).Reason != ReasonRefused {
+		return t, err
+	}
+	second, err2 := s.a.Key.second(ctx)
+	if err2 != nil || second.Empty() || second.Equal(first) {
+		return t, err
+	}
+	_, _, origin, err2 := s.with(ctx, first)
+	if err2 != nil {
+		return t, err
+	}
+	other, err2 := s.fetch(ctx, second, now)
+	if err2 != nil || other.Origin.Account != origin.Account {
+		return t, err // a key of another account is no second value of this one
+	}
+	other.Origin = origin
+	return other, nil
+}
+
+func (s *jwtBearer) fetch(ctx context.Context, v secret.Value, now func() time.Time) (Token, error) {
+	key, issuer, origin, err := s.with(ctx, v)
 	if err != nil {
 		return Token{}, err
 	}

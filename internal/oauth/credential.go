@@ -88,7 +88,12 @@ type signed struct {
 	s        Statement
 	template *outbound.Template
 
-	mu    sync.Mutex
+	mu            sync.Mutex
+	first, second statement
+}
+
+// statement is one that was signed, with one of the two values that a key has while it is rotated.
+type statement struct {
 	value secret.Value
 	of    [32]byte // what it was made from
 	from  time.Time
@@ -107,7 +112,7 @@ func NewSigned(s Statement, p outbound.Placement, fields map[string]outbound.Fie
 	if all == nil {
 		all = map[string]outbound.Field{}
 	}
-	all[TokenField] = outbound.Field{Read: c.read}
+	all[TokenField] = outbound.Field{Read: c.read, Second: c.readSecond}
 	var err error
 	if c.template, err = outbound.NewTemplate(p, all); err != nil {
 		return nil, fmt.Errorf("signed credential: %w", err)
@@ -122,6 +127,19 @@ func (c *signed) read(ctx context.Context) (secret.Value, error) {
 	if err != nil {
 		return none, err
 	}
+	return c.signedWith(ctx, key, &c.first)
+}
+
+// readSecond gives a statement that is signed with the other value of a key that is rotated.
+func (c *signed) readSecond(ctx context.Context) (secret.Value, error) {
+	key, err := c.s.Key.second(ctx)
+	if err != nil || key.Empty() {
+		return none, err
+	}
+	return c.signedWith(ctx, key, &c.second)
+}
+
+func (c *signed) signedWith(ctx context.Context, key secret.Value, last *statement) (secret.Value, error) {
 	claims := map[string]any{}
 	parts := [][]byte{key.Expose()}
 	for _, name := range slices.Sorted(maps.Keys(c.s.Claims)) {
@@ -136,8 +154,8 @@ func (c *signed) read(ctx context.Context) (secret.Value, error) {
 	now := c.s.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if age := now.Sub(c.from); of == c.of && !c.value.Empty() && age >= 0 && age < c.s.Life/3 {
-		return c.value, nil
+	if age := now.Sub(last.from); of == last.of && !last.value.Empty() && age >= 0 && age < c.s.Life/3 {
+		return last.value, nil
 	}
 	k, err := ParseKey(key)
 	if err != nil {
@@ -148,8 +166,8 @@ func (c *signed) read(ctx context.Context) (secret.Value, error) {
 	if err != nil {
 		return none, unusableKey(err)
 	}
-	c.value, c.of, c.from = secret.NewValue(raw), of, now
-	return c.value, nil
+	*last = statement{secret.NewValue(raw), of, now}
+	return last.value, nil
 }
 
 func unusableKey(err error) error {
@@ -169,8 +187,8 @@ func (c *signed) Refresh(ctx context.Context, used outbound.Mark) (bool, error) 
 		return changed, err
 	}
 	c.mu.Lock()
-	if c.s.Now().Sub(c.from).Abs() >= signAgain {
-		c.value = none
+	if c.s.Now().Sub(c.first.from).Abs() >= signAgain {
+		c.first.value = none
 	}
 	c.mu.Unlock()
 	return c.template.Refresh(ctx, used)

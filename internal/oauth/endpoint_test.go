@@ -2,9 +2,12 @@ package oauth_test
 
 import (
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -405,5 +408,105 @@ func TestSignedByTheGate(t *testing.T) {
 	}
 	if got, _, err := sent(t, bad); err == nil || got != "" {
 		t.Errorf("without a key: sent %q", got)
+	}
+}
+
+// other is a key that is not rsaKey.
+var other = sync.OnceValue(func() string {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(k)}))
+})
+
+// both is a key that is being rotated: the new one is sent, and the old one is accepted too.
+func both(fresh, old string) oauth.Text {
+	as := func(v string) func(context.Context) (secret.Value, error) {
+		return func(context.Context) (secret.Value, error) { return secret.NewValue([]byte(v)), nil }
+	}
+	return oauth.Text{Template: "{field}", Fields: map[string]outbound.Field{"field": {Read: as(fresh), Second: as(old)}}}
+}
+
+// ours tells whether a statement is signed with rsaKey.
+func ours(t *testing.T, token string) bool {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	signature, err := base64.RawURLEncoding.DecodeString(parts[len(parts)-1])
+	if err != nil || len(parts) != 3 {
+		t.Errorf("%d parts, %v", len(parts), err)
+		return false
+	}
+	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
+	return rsa.VerifyPKCS1v15(&rsaKey().PublicKey, crypto.SHA256, sum[:], signature) == nil
+}
+
+// TestSecondKeyOfAnAssertion: while the key of a service account is rotated, the endpoint may know
+// only one of the two; one of another account is never tried for this one.
+func TestSecondKeyOfAnAssertion(t *testing.T) {
+	var e *endpoint
+	e = serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		e.mu.Lock()
+		asked := e.forms[len(e.forms)-1].Get("assertion")
+		e.mu.Unlock()
+		if !ours(t, asked) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"error":"invalid_grant"}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"access_token":"abcdefgh-token","token_type":"Bearer","expires_in":3600}`)
+	})
+	client := oauth.Client{Host: e.host, Path: "/token", URL: e.url}
+	source := oauth.NewJWTBearer(oauth.Assertion{Client: client, Key: both(other(), pkcs8(t)), Issuer: text("robot")})
+	got, err := source.Fetch(t.Context(), time.Now)
+	if err != nil || got.Value.Empty() || e.asked() != 2 {
+		t.Fatalf("after %d questions: %v", e.asked(), err)
+	}
+	if origin, err := source.Origin(t.Context()); err != nil || origin != got.Origin {
+		t.Errorf("the token is taken for one of another credential: %v", err)
+	}
+	for name, key := range map[string]oauth.Text{"no second": text(other()), "the same": both(other(), other()), "rubbish": both(other(), "rubbish")} {
+		before := e.asked()
+		_, err := oauth.NewJWTBearer(oauth.Assertion{Client: client, Key: key, Issuer: text("robot")}).Fetch(t.Context(), time.Now)
+		var f *oauth.Fault
+		if !errors.As(err, &f) || f.Reason != oauth.ReasonRefused || e.asked() != before+1 {
+			t.Errorf("%s: %v after %d questions", name, err, e.asked()-before)
+		}
+	}
+	account := func(email, key string) string {
+		raw, err := json.Marshal(map[string]string{"private_key": key, "client_email": email})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(raw)
+	}
+	if _, err := oauth.NewJWTBearer(oauth.Assertion{Client: client, Key: both(account("a", other()), account("b", pkcs8(t)))}).Fetch(t.Context(), time.Now); err == nil {
+		t.Error("a token of another account was taken")
+	}
+}
+
+// TestSecondKeyOfAStatement: a statement that was refused is signed with the other key, and the
+// calls after it begin with that.
+func TestSecondKeyOfAStatement(t *testing.T) {
+	c, err := oauth.NewSigned(oauth.Statement{Key: both(other(), pkcs8(t)), Claims: map[string]oauth.Text{"application_id": text("app-1")}, Life: 15 * time.Minute}, oauth.Bearer(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, mark, err := sent(t, c)
+	if err != nil || ours(t, first) {
+		t.Fatalf("the old key signs first: %v", err)
+	}
+	if ok, err := c.Refresh(t.Context(), mark); err != nil || !ok {
+		t.Fatalf("Refresh: %t, %v", ok, err)
+	}
+	second, mark, err := sent(t, c)
+	if err != nil || !ours(t, second) {
+		t.Fatalf("the new key signs again: %v", err)
+	}
+	if again, _, _ := sent(t, c); again != second {
+		t.Error("a statement of the old key is signed for every call")
+	}
+	if ok, err := c.Refresh(t.Context(), mark); err != nil || ok {
+		t.Errorf("both are refused: %t, %v", ok, err)
 	}
 }

@@ -23,13 +23,14 @@ const (
 
 // entry is what is known of a secret. Its fields are guarded by Source.mu.
 type entry struct {
-	name   Name
-	fields map[string]secret.Value // nil: none, or their time has ended
-	lease  lease
-	read   time.Time // when Vault gave them
-	until  time.Time // they are given out before this
-	ahead  time.Time // they are read anew from here on
-	used   time.Time
+	name    Name
+	fields  map[string]secret.Value // nil: none, or their time has ended
+	lease   lease
+	version version   // of KV v2
+	read    time.Time // when Vault gave them
+	until   time.Time // they are given out before this
+	ahead   time.Time // they are read anew from here on
+	used    time.Time
 
 	err      error // of the last try, where that failed
 	failures int
@@ -183,7 +184,7 @@ func (s *Source) finish(e *entry, got answer, err error) {
 		return
 	}
 	if got.fields != nil {
-		e.fields = got.fields
+		e.fields, e.version = got.fields, got.version
 	}
 	e.lease, e.err, e.failures, e.nextTry = got.lease, nil, 0, time.Time{}
 	ttl := s.o.TTL

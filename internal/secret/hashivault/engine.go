@@ -34,8 +34,9 @@ type lease struct {
 
 // answer is a secret with all its fields.
 type answer struct {
-	fields map[string]secret.Value
-	lease  lease
+	fields  map[string]secret.Value
+	lease   lease
+	version version // of KV v2
 }
 
 // fetch reads a secret, whatever engine it lies in.
@@ -82,7 +83,7 @@ func (s *Source) taken(n Name, m mount, got *vault.Secret) (answer, error) {
 		if !ok {
 			return answer{}, gone(n, data)
 		}
-		data = inner
+		a.version, data = versionOf(data), inner
 	}
 	for name, v := range data {
 		if value, ok := text(v); ok {

@@ -8,6 +8,9 @@
 // Tokens and leases are renewed before they end, and where that fails the gate logs in
 // anew, with credentials that are read again each time. Nothing needs a restart.
 //
+// A KV v2 secret has two values for a day after a new version was stored: the version before is
+// the second one (see Second).
+//
 // KV v1 and v2 are told apart by asking the mount. Any other engine that answers a read
 // works as well; a lease that comes with the answer is the value's TTL.
 //
@@ -67,6 +70,9 @@ type Source struct {
 	untold  []Trouble // for Run to tell
 
 	login session
+
+	oneOlder sync.Mutex
+	olders   map[string]older // the versions before, by key; guarded by oneOlder
 }
 
 // Open makes a Source. It connects to nothing: a Vault that is away when the gate starts
@@ -79,7 +85,7 @@ func Open(o Options) (*Source, error) {
 		return nil, fmt.Errorf("open Vault: %w", err)
 	}
 	o.fill()
-	s := &Source{o: o, entries: map[string]*entry{}, mounts: map[string]mount{}, alarms: map[string]*alarm{}}
+	s := &Source{o: o, entries: map[string]*entry{}, mounts: map[string]mount{}, alarms: map[string]*alarm{}, olders: map[string]older{}}
 	s.http = &http.Client{Transport: bounded{o.Transport}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.login.turn = make(chan struct{}, 1)
