@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/budget"
 	"sallyport/internal/config"
 	"sallyport/internal/egress"
+	"sallyport/internal/grant"
 	"sallyport/internal/login"
 	"sallyport/internal/oauth"
 	"sallyport/internal/openid"
@@ -40,6 +41,7 @@ type Store interface {
 	receipt.Store
 	openid.KeyStore
 	login.Store
+	grant.Store
 	seal.RotatingStore
 	budget.Store
 	oauth.TokenStore

@@ -29,7 +29,7 @@ func Packages() map[string]Ring {
 		"schema/schematest": 1,
 
 		"egress": 2, "egress/egresstest": 2, "openid": 2, "openid/openidtest": 2, "mock": 2, "importer": 2, "typescript": 2,
-		"login": 2, "login/logintest": 2,
+		"login": 2, "login/logintest": 2, "grant": 2, "grant/granttest": 2,
 
 		"ingress": 3, "sdkproxy": 3, "observe": 3, "store/sqlite": 3, "store/postgres": 3, "store/redis": 3, "store/compiled": 3,
 		"secret/env": 3, "secret/file": 3, "secret/keystore": 3, "secret/hashivault": 3,
@@ -46,6 +46,8 @@ func Edges() map[string][]string {
 		"egress/egresstest":       {"egress"},
 		"openid/openidtest":       {"openid"},
 		"login/logintest":         {"login"},
+		"grant":                   {"login"},
+		"grant/granttest":         {"grant"},
 		"audit/audittest":         {"audit"},
 		"secret":                  {"problem"},
 		"budget":                  {"money"},

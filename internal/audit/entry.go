@@ -59,6 +59,9 @@ const (
 	KindLogin          Kind = "login"         // a visitor signed in
 	KindLogout         Kind = "logout"        // a visitor signed out
 	KindLoginRemoved   Kind = "login-removed" // an identity provider had a person forgotten; Name says why
+	KindConnected      Kind = "connected"     // a visitor connected an account; Actor is the grant's hash
+	KindDisconnected   Kind = "disconnected"  // a visitor disconnected it; Name says whether the provider was told
+	KindGrantEnded     Kind = "grant-ended"   // the provider does not take a grant any more
 	// KindAuthorityIssued: the certificate of the SDK port's authority was issued; Name is its fingerprint.
 	KindAuthorityIssued Kind = "authority-issued"
 	// KindTokenIssued: an SDK changed a site key for a token of some minutes; Name is the key's id.
@@ -81,6 +84,7 @@ func Kinds() []Kind {
 		KindSecretRotated, KindSecretRemoved, KindAdminLogin, KindAdminRefused, KindAlert, KindReceiptClaimed, KindAuthorityIssued,
 		KindSecretStaged, KindSecretFinished, KindSecretLeaked, KindKeyRotated, KindProbed, KindLogin, KindLogout, KindLoginRemoved,
 		KindTokenIssued, KindOpenIDCode, KindOpenIDToken,
+		KindConnected, KindDisconnected, KindGrantEnded,
 		KindWALTorn, KindWALDamaged, KindWALRetired}
 }
 

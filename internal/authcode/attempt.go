@@ -36,6 +36,8 @@ type Request struct {
 	// Params are further parameters of the authorization request (hd, prompt); none that
 	// this package sets itself.
 	Params url.Values
+	// Who is for whom the attempt is made, in the caller's words; it comes back in the Attempt.
+	Who string
 }
 
 // Attempt is what the browser has to bring back, sealed. Its parts are secrets of one
@@ -48,6 +50,7 @@ type Attempt struct {
 	Verifier string `json:"verifier,omitempty"`
 	Redirect string `json:"redirect"`
 	Return   string `json:"return"`
+	Who      string `json:"who,omitempty"`
 	Begun    int64  `json:"begun"`
 }
 
@@ -63,7 +66,7 @@ func Begin(s Server, clientID string, r Request, now time.Time) (location string
 	if err != nil || CheckAddress(s.Authorize) != nil {
 		return "", a, errors.New("begin authorization: the server's address is not usable")
 	}
-	a = Attempt{For: r.For, Issuer: s.Issuer, State: random(), Nonce: random(), Redirect: r.Redirect, Return: r.Return, Begun: now.Unix()}
+	a = Attempt{For: r.For, Issuer: s.Issuer, State: random(), Nonce: random(), Redirect: r.Redirect, Return: r.Return, Who: r.Who, Begun: now.Unix()}
 	q := u.Query()
 	for name, values := range r.Params {
 		q[name] = values

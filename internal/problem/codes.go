@@ -52,7 +52,13 @@ const (
 	LoginRefused  Code = "login_refused"
 	LoginState    Code = "login_state"
 	LoginUpstream Code = "login_upstream"
-	ReturnRefused Code = "return_refused"
+
+	ConnectRequired   Code = "connect_required"
+	ReconnectRequired Code = "reconnect_required"
+	ConnectRefused    Code = "connect_refused"
+	ConnectState      Code = "connect_state"
+	ConnectUpstream   Code = "connect_upstream"
+	ReturnRefused     Code = "return_refused"
 
 	// What the caller sent.
 	ParameterRefused    Code = "parameter_refused"
@@ -140,6 +146,11 @@ func Codes() []Info {
 		{LoginRefused, http.StatusForbidden, "The sign-in was declined or does not count"},
 		{LoginState, http.StatusBadRequest, "This browser did not begin that sign-in"},
 		{LoginUpstream, http.StatusBadGateway, "The identity provider's answer does not count"},
+		{ConnectRequired, http.StatusForbidden, "The visitor has to connect an account first"},
+		{ReconnectRequired, http.StatusForbidden, "The visitor has to connect the account again"},
+		{ConnectRefused, http.StatusForbidden, "The account was not connected: the visitor or the provider declined"},
+		{ConnectState, http.StatusBadRequest, "This browser did not begin to connect that account"},
+		{ConnectUpstream, http.StatusBadGateway, "The provider's answer does not count"},
 		{ReturnRefused, http.StatusBadRequest, "The address to return to is not the site's"},
 		{ParameterRefused, http.StatusUnprocessableEntity, "Parameter not allowed from this caller"},
 		{NotOwned, http.StatusForbidden, "This visit did not receive that object"},

@@ -215,7 +215,7 @@ func (p *Pack) authInWords(a Auth) string {
 	case "jwt_rs256":
 		words = fmt.Sprintf("token that the gate signs (%s)", fields)
 	case "user_token":
-		words = "the signed-in person's token; mode mock only in this version"
+		words = "the token of the visitor, who connects an account (connect: in the file)"
 	default:
 		words = "none"
 	}

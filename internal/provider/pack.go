@@ -81,7 +81,10 @@ type Pack struct {
 	Rotation *Rotation `json:"rotation,omitempty"`
 	// Login is set where visitors can sign in with the provider: a connection of it may have
 	// a login.
-	Login     *Login     `json:"login,omitempty"`
+	Login *Login `json:"login,omitempty"`
+	// Grant is set where visitors can connect their own accounts: a connection of it may have
+	// a connect, which operations of auth kind user_token need.
+	Grant     *Grant     `json:"grant,omitempty"`
 	Surface   Surface    `json:"surface"`
 	KeyShapes []KeyShape `json:"key_shapes,omitempty"`
 	// TokenEndpoints are where the provider's SDKs change their credential for a token. The gate

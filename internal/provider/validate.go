@@ -103,6 +103,7 @@ func (p *Pack) Validate() []error {
 	p.checkBotCheck(f)
 	p.checkProbes(f)
 	p.checkLogin(f)
+	p.checkGrant(f)
 	p.checkFacts(f)
 	p.checkPrices(f)
 	p.checkContract(f)

@@ -110,6 +110,16 @@ type Connection struct {
 	Mock    MockFaults
 	// Login: visitors can sign in with this connection; nil: they cannot.
 	Login *Login
+	// Connect: visitors can connect their own accounts at the provider; nil: they cannot.
+	Connect *Connect
+}
+
+// Connect is how visitors connect their own accounts, for operations that need their tokens.
+type Connect struct {
+	// Issuer is the OpenID Connect issuer, byte by byte; empty: the catalog's, or none.
+	Issuer string
+	// Scopes are what is asked for beside the catalog's.
+	Scopes []string
 }
 
 // Login is how visitors sign in with a connection, and what the site learns of them.

@@ -16,6 +16,8 @@ import (
 	"sallyport/internal/budget"
 	"sallyport/internal/egress"
 	"sallyport/internal/egress/egresstest"
+	"sallyport/internal/grant"
+	"sallyport/internal/grant/granttest"
 	"sallyport/internal/login"
 	"sallyport/internal/login/logintest"
 	"sallyport/internal/oauth"
@@ -115,6 +117,9 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("login.Store", func(t *testing.T) {
 		logintest.Store(t, func(t *testing.T) login.Store { return fresh(t) })
+	})
+	t.Run("grant.Store", func(t *testing.T) {
+		granttest.Store(t, func(t *testing.T) grant.Store { return fresh(t) })
 	})
 	t.Run("egress.Idempotency", func(t *testing.T) {
 		egresstest.Idempotency(t, func(t *testing.T) egress.Idempotency { return fresh(t) })
