@@ -3,6 +3,7 @@ package egresstest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -322,11 +323,19 @@ func alerts(t *testing.T, s budget.Store) {
 	one, two := open(), open()
 	expectTold := func(when string, want ...string) {
 		t.Helper()
-		mu.Lock()
-		defer mu.Unlock()
-		if fmt.Sprint(told) != fmt.Sprint(want) {
-			t.Errorf("%s: told %q, want %q", when, told, want)
+		var heard []string
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // a call does not wait until an alert is told
+			mu.Lock()
+			heard = slices.Clone(told)
+			mu.Unlock()
+			if fmt.Sprint(heard) == fmt.Sprint(want) {
+				return
+			}
+			if time.Now().After(end) {
+				break
+			}
 		}
+		t.Errorf("%s: told %q, want %q", when, heard, want)
 	}
 	spendMany(t, 15, day, true, one, two)
 	expectTold("below the soft stop")
