@@ -26,6 +26,7 @@ import (
 	"sallyport/internal/config"
 	"sallyport/internal/contract"
 	"sallyport/internal/egress"
+	"sallyport/internal/grant"
 	"sallyport/internal/guard"
 	"sallyport/internal/ingress"
 	"sallyport/internal/login"
@@ -100,6 +101,7 @@ type Gate struct {
 	receipts     *receipt.Issuer
 	desk         *receipt.Desk
 	logins       *login.Desk
+	grants       *grant.Desk
 	openIDKeys   atomic.Pointer[openid.Keys] // nil until a site has an OpenID provider
 
 	authority *sdkproxy.Authority // nil: there is no SDK port
@@ -231,7 +233,7 @@ func (g *Gate) openWays(_ context.Context, _ *config.File) error {
 	g.way.told = g.tellSecond
 	g.openTokens()
 	g.onClose(g.way.Close)
-	return nil
+	return g.openGrants()
 }
 
 // ownAddresses are what the gate listens on: nothing may connect to them by a

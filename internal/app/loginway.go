@@ -18,6 +18,11 @@ import (
 // login is the way to an identity provider's own servers: those that its metadata or the
 // catalog name, or the connection's upstream in their place.
 func (w *wayOut) login(g *Gate, c *site.Connection, p *provider.Pack) authcode.Way {
+	return w.asking(g, c, p, "login")
+}
+
+// asking is that way, for what the audit log calls by a name.
+func (w *wayOut) asking(g *Gate, c *site.Connection, p *provider.Pack, operation string) authcode.Way {
 	return func(address string) (authcode.Sender, string, string, error) {
 		if err := authcode.CheckAddress(address); err != nil {
 			return nil, "", "", err
@@ -34,7 +39,7 @@ func (w *wayOut) login(g *Gate, c *site.Connection, p *provider.Pack) authcode.W
 		if path == "" {
 			path = "/"
 		}
-		return &witnessed{host: host, gate: g, conn: c, pack: p}, path, u.RawQuery, nil
+		return &witnessed{host: host, gate: g, conn: c, pack: p, operation: operation}, path, u.RawQuery, nil
 	}
 }
 
@@ -65,10 +70,11 @@ func (w *wayOut) loginHost(c *site.Connection, p *provider.Pack, origin string) 
 // witnessed makes calls that carry a secret or ask for a person: none without an entry in
 // the audit log before it.
 type witnessed struct {
-	host *outbound.Host
-	gate *Gate
-	conn *site.Connection
-	pack *provider.Pack
+	host      *outbound.Host
+	gate      *Gate
+	conn      *site.Connection
+	pack      *provider.Pack
+	operation string // login, connect
 }
 
 // Do implements authcode.Sender.
@@ -90,7 +96,7 @@ func (s *witnessed) Do(ctx context.Context, c *outbound.Call) (*outbound.Result,
 	c.Intent = func(ctx context.Context, attempt int) error {
 		end(problem.Unknown, 0)
 		of := loginOf(ctx)
-		id, err := s.gate.audit.Intent(ctx, audit.Intent{Request: of.ID, Site: s.conn.Site, Connection: s.conn.Name, Provider: s.pack.ID, Operation: "login",
+		id, err := s.gate.audit.Intent(ctx, audit.Intent{Request: of.ID, Site: s.conn.Site, Connection: s.conn.Name, Provider: s.pack.ID, Operation: s.operation,
 			Mode: string(s.conn.Mode), Caller: "browser", Effects: []string{"personal"}, Attempt: attempt, Client: of.Client})
 		if err != nil {
 			return problem.Wrap(err, problem.AuditUnavailable, "the audit log cannot be written, so nothing is sent")

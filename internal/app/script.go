@@ -19,8 +19,9 @@ import (
 type scriptSite struct {
 	Connections map[string]scriptConnection `json:"connections"`
 	Prices      map[string]scriptPrices     `json:"prices,omitempty"`
-	Logins      []string                    `json:"logins,omitempty"`  // connections to sign in with
-	Origins     []site.Origin               `json:"origins,omitempty"` // on which that works: not on previews
+	Logins      []string                    `json:"logins,omitempty"`   // connections to sign in with
+	Connects    []string                    `json:"connects,omitempty"` // whose accounts visitors connect
+	Origins     []site.Origin               `json:"origins,omitempty"`  // on which that works: not on previews
 }
 
 // scriptPrices is a price list as pages may see it: what a visitor pays is no secret.
@@ -85,6 +86,7 @@ func (g *Gate) scripts(f *config.File) (map[string][]byte, error) {
 
 func script(s *site.Site, catalog config.Catalog) ([]byte, error) {
 	table := scriptSite{Connections: map[string]scriptConnection{}}
+	table.Connects = s.ConnectNames()
 	for name, c := range s.Connections {
 		if c.Login != nil {
 			table.Logins = append(table.Logins, name)

@@ -16,6 +16,7 @@ import (
 	"sallyport/internal/config"
 	"sallyport/internal/contract"
 	"sallyport/internal/egress"
+	"sallyport/internal/grant"
 	"sallyport/internal/oauth"
 	"sallyport/internal/outbound"
 	"sallyport/internal/provider"
@@ -32,6 +33,7 @@ type wayOut struct {
 	dialer  *outbound.Dialer
 	crew    func() outbound.Crew // nil: no other node counts with this one
 	tokens  *oauth.Keeper        // nil: no connection needs a token of its provider
+	grants  *grant.Desk          // of visitors' own accounts
 	now     func() time.Time
 
 	mu     sync.Mutex
@@ -70,11 +72,14 @@ func (w *wayOut) upstream(c *site.Connection, p *provider.Pack, op *contract.Ope
 	if !ok {
 		return nil, fmt.Errorf("provider %s has no auth %q", p.ID, op.Auth)
 	}
-	credential, err := w.credential(c, p, name, auth)
-	if err != nil {
+	var credential outbound.Credential
+	var visitors func(subject string) (outbound.Credential, error)
+	if auth.Kind == provider.AuthUserToken {
+		visitors = w.grantCredential(c, p, auth)
+	} else if credential, err = w.credential(c, p, name, auth); err != nil {
 		return nil, err
 	}
-	return &direct{host: host, credential: credential, counts: w.counts(c, p, op), pack: p, op: op,
+	return &direct{host: host, visitors: visitors, credential: credential, counts: w.counts(c, p, op), pack: p, op: op,
 		keep: keptHeaders(p), signs: signsOf(p, op)}, nil
 }
 
@@ -193,6 +198,7 @@ func placement(a provider.Auth) outbound.Placement {
 type direct struct {
 	host       *outbound.Host
 	credential outbound.Credential
+	visitors   func(subject string) (outbound.Credential, error) // instead, for visitors' own accounts; nil: the connection's
 	counts     counts
 	pack       *provider.Pack
 	op         *contract.Operation
@@ -202,11 +208,18 @@ type direct struct {
 
 // Send implements egress.Upstream.
 func (d *direct) Send(ctx context.Context, r *egress.Request) (*egress.Response, error) {
+	credential := d.credential
+	if d.visitors != nil {
+		var err error
+		if credential, err = d.visitors(r.Subject); err != nil {
+			return nil, err
+		}
+	}
 	buckets, release := d.counts.hold(r.Args)
 	defer release()
 	result, err := d.host.Do(ctx, &outbound.Call{
 		Method: r.Method, Path: r.Path, RawQuery: r.RawQuery, Header: r.Header, Body: r.Body,
-		Credential: d.credential, Buckets: buckets, Safety: d.safety(r), KeyHeader: d.pack.Idempotency.Header,
+		Credential: credential, Buckets: buckets, Safety: d.safety(r), KeyHeader: d.pack.Idempotency.Header,
 		Finish: r.Uninterrupt, Intent: r.Intent, Judge: d.judge, Keep: d.keep,
 	})
 	if err != nil {

@@ -43,7 +43,7 @@ func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
 		return nil, err
 	}
 	return ingress.NewSnapshot(ingress.World{
-		Logins: logins, OpenID: providers,
+		Logins: logins, OpenID: providers, Connects: &connecting{gate: g, file: file, visit: calls},
 		Receipts: desk{gate: g, config: file.Hash}, SDK: g.sdkConnections(file),
 		Sites: file.Sites, GateHosts: file.Listen.Names, Caller: gate, Sessions: calls,
 		Script:  func(name string) []byte { return scripts[name] },

@@ -72,7 +72,8 @@ func (l *linker) needs() {
 		}
 	}
 	l.loginNeeds()
-	if len(ops) == 0 && l.conn.Login == nil && !l.v.at("browser").present() && !l.v.at("backend").present() {
+	l.connectNeeds()
+	if len(ops) == 0 && l.conn.Login == nil && l.conn.Connect == nil && !l.v.at("browser").present() && !l.v.at("backend").present() {
 		l.fault(l.v, "nobody may call anything on this connection", "allow operations under browser or backend")
 	}
 	if l.conn.Mode != provider.Live && l.conn.Mode != provider.Sandbox {
@@ -127,11 +128,10 @@ func (l *linker) authFields(op *contract.Operation, reported map[string]bool) []
 	if !ok {
 		return nil
 	}
-	if auth.Kind == "user_token" {
-		if !reported[auth.Kind] {
+	if auth.Kind == provider.AuthUserToken {
+		if l.conn.Connect == nil && !reported[auth.Kind] {
 			reported[auth.Kind] = true
-			l.fault(l.v.at("mode"), fmt.Sprintf("%s needs auth of the kind %s, which is not available in this version: the gate holds no visitor's token yet", op.ID, auth.Kind),
-				"use mode: mock, or allow only operations that `sallyport providers show "+l.pack.ID+"` lists with another kind of auth")
+			l.userToken(op)
 		}
 		return nil
 	}
@@ -251,4 +251,13 @@ func chosenBy(rule *site.BrowserRule) []string {
 		out = append(out, fmt.Sprintf("%s from %d to %d", r.Path, r.Min, r.Max))
 	}
 	return out
+}
+
+// userToken names an operation for which visitors would have to connect their accounts.
+func (l *linker) userToken(op *contract.Operation) {
+	hint := "use mode: mock, or allow only operations that `sallyport providers show " + l.pack.ID + "` lists with another kind of auth"
+	if l.pack.Grant != nil {
+		hint = "add connect: {} to the connection (docs/guide/connect-accounts.md), or " + hint
+	}
+	l.fault(l.v.at("mode"), op.ID+" needs the token of a visitor's own account, and visitors cannot connect one", hint)
 }

@@ -58,6 +58,7 @@ func (b *builder) connection(s *site.Site, name string, v, siteValue *value) *si
 	l.browser(v.at("browser"))
 	l.backend(v.at("backend"))
 	l.login(v.at("login"))
+	l.connect(v.at("connect"))
 	l.needs()
 	l.budgeted(siteValue)
 	return conn

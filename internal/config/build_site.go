@@ -16,7 +16,7 @@ import (
 
 // reserved are the names that the gate itself uses as the first segment of a URL.
 func reserved() []string {
-	return []string{"api", "session", "login", "logout", "me", "hooks", "events", "consent", "privacy", "csp-report", "openid", "healthz", "readyz", "metrics", "well-known"}
+	return []string{"api", "session", "login", "logout", "me", "connect", "hooks", "events", "consent", "privacy", "csp-report", "openid", "healthz", "readyz", "metrics", "well-known"}
 }
 
 func (b *builder) sites(v *value) {
@@ -63,6 +63,7 @@ func (b *builder) site(name string, v *value) *site.Site {
 		}
 	}
 	b.openid(v.at("openid"), s)
+	b.connectOwners(v, s)
 	b.siteWhole(v, s)
 	return s
 }

@@ -35,6 +35,7 @@ func connectionKeys() *key {
 		{name: "purpose", later: "consent and purposes are not recorded; do not connect a provider that needs the visitor's consent"},
 		{name: "webhooks", later: "let the provider deliver to the site's own handler meanwhile"},
 		loginKeys(),
+		connectKeys(),
 	}}
 }
 

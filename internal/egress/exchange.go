@@ -35,9 +35,11 @@ type exchange struct {
 	// caller, so that it may draw on the whole of a budget (step "vouching").
 	session session.Session
 	vouched bool
-	keyID   string
-	stripQ  []string // query names that carried the site key
-	grant   *grant   // the call is of the provider's token endpoint; usually nil
+	// onBehalf is whose own account at the provider is used; usually empty.
+	onBehalf string
+	keyID    string
+	stripQ   []string // query names that carried the site key
+	grant    *grant   // the call is of the provider's token endpoint; usually nil
 
 	args     contract.Args
 	out      contract.Output

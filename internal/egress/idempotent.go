@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -82,6 +83,10 @@ func (x *exchange) sentKey() (string, error) {
 func (x *exchange) scope() string {
 	if x.caller == site.Browser {
 		return "visit:" + x.visit
+	}
+	if x.onBehalf != "" {
+		sum := sha256.Sum256([]byte(x.onBehalf))
+		return "backend for " + hex.EncodeToString(sum[:16])
 	}
 	return "backend"
 }

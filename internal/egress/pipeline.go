@@ -64,6 +64,7 @@ func pipeline() []step {
 		{name: "caller", run: identify},
 		{name: "token", run: answerToken},
 		{name: "operation", run: findOperation},
+		{name: "subject", run: findSubject},
 		{name: "vouching", check: CheckVouching, run: vouch},
 		{name: "limits", check: CheckLimits, run: takeLimits},
 		{name: "parse", check: CheckRequest, run: parse},

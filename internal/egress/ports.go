@@ -59,14 +59,16 @@ type Upstream interface {
 
 // Request is what goes out. It holds no credential; the way out adds it to a clone.
 type Request struct {
-	Operation   *contract.Operation
-	Args        contract.Args // for the mock
-	Method      string
-	Path        string
-	RawQuery    string
-	Header      http.Header
-	Body        []byte
-	Keyed       bool // an idempotency key stands in Header
+	Operation *contract.Operation
+	Args      contract.Args // for the mock
+	Method    string
+	Path      string
+	RawQuery  string
+	Header    http.Header
+	Body      []byte
+	Keyed     bool // an idempotency key stands in Header
+	// Subject is whose own account is used; empty: that of the connection.
+	Subject     string
 	Uninterrupt bool // finish even when the caller hangs up
 	// Intent is called before each attempt; its error stops the call.
 	Intent func(ctx context.Context, attempt int) error

@@ -16,7 +16,7 @@ func send(ctx context.Context, g *Gate, x *exchange) Decision {
 	began := g.now()
 	response, err := x.way().Send(ctx, &Request{
 		Operation: x.op, Args: x.args, Method: x.op.Method, Path: x.out.Path, RawQuery: x.out.RawQuery,
-		Header: x.out.Header, Body: x.out.Body, Keyed: x.key != "",
+		Header: x.out.Header, Body: x.out.Body, Keyed: x.key != "", Subject: x.onBehalf,
 		Uninterrupt: len(x.op.Effects) > 0,
 		Intent:      func(ctx context.Context, n int) error { return g.intend(ctx, x, n) },
 	})

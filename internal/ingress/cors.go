@@ -29,9 +29,9 @@ func (r *route) allowed(origin string) bool {
 	switch {
 	case r.site == nil, origin == "", origin == "null", r.end == endReceipts:
 		return false
-	case r.end == endLogin, r.end == endCallback, r.end == endDeletion, r.end == endDeauthorize: // navigations, and providers
+	case r.end == endLogin, r.end == endCallback, r.end == endDeletion, r.end == endDeauthorize, r.end == endConnected: // navigations, and providers
 		return false
-	case r.end == endMe, r.end == endLogout:
+	case r.end == endMe, r.end == endLogout, r.end == endConnections, r.end == endConnect:
 		return r.cookies(origin)
 	}
 	previews := r.site.previews
@@ -105,7 +105,9 @@ func (x *exchange) methods() []string {
 		return x.route.site.methods[x.route.conn]
 	case endReceipts, endLogout, endDeauthorize:
 		return []string{"POST"}
-	case endLogin, endCallback, endMe:
+	case endConnect:
+		return []string{"POST", "DELETE"}
+	case endLogin, endCallback, endMe, endConnections, endConnected:
 		return []string{"GET"}
 	case endDeletion:
 		return []string{"GET", "POST"}

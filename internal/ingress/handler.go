@@ -208,7 +208,9 @@ func (x *exchange) dispatch() *problem.Error {
 		return x.receipts()
 	case endLogin, endCallback, endDeletion, endDeauthorize:
 		return x.login()
-	case endSession, endCall, endMe, endLogout:
+	case endConnected:
+		return x.connected()
+	case endSession, endCall, endMe, endLogout, endConnections, endConnect:
 	default:
 		return notFound()
 	}
@@ -226,6 +228,8 @@ func (x *exchange) dispatch() *problem.Error {
 		return x.me()
 	case endLogout:
 		return x.logout()
+	case endConnections, endConnect:
+		return x.connects()
 	}
 	return x.call()
 }

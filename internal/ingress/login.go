@@ -97,7 +97,7 @@ func (r *siteRoutes) routeLogin(rest string) (end endpoint, connection string) {
 // signIn reports whether the route answers visitors who sign in, with cookies: on an exact
 // origin only, never a preview's.
 func (r *route) cookies(origin string) bool {
-	return r.site != nil && (r.end == endSession || r.end == endLogout || r.end == endMe) &&
+	return r.site != nil && (r.end == endSession || r.end == endLogout || r.end == endMe || r.end == endConnections || r.end == endConnect) &&
 		len(r.site.site.ServedAt) > 0 && r.site.site.SignsIn() && slices.Contains(r.site.site.Origins, site.Origin(origin))
 }
 

@@ -28,6 +28,9 @@ const (
 	endDeauthorize
 	endMe
 	endLogout
+	endConnections
+	endConnect
+	endConnected
 )
 
 // String names the endpoint in logs.
@@ -51,6 +54,8 @@ func (e endpoint) String() string {
 		return "ready"
 	case endLogin, endCallback, endDeletion, endDeauthorize:
 		return "login"
+	case endConnections, endConnect, endConnected:
+		return "connect"
 	case endMe:
 		return "me"
 	case endLogout:
@@ -140,6 +145,10 @@ func (r *siteRoutes) find(rest string) (route, *problem.Error) {
 		out.end = endOpenID
 		return out, nil
 	}
+	if end, name := r.routeConnect(rest); end != nowhere {
+		out.end, out.name = end, name
+		return out, nil
+	}
 	rest, ok := strings.CutPrefix(rest, "api/")
 	if !ok {
 		return out, notFound()
@@ -225,7 +234,7 @@ func (s *Snapshot) isPage(name, path string) bool {
 	}
 	first, _, _ := strings.Cut(rest, "/")
 	switch first {
-	case "api", "session", "receipts", "login", "logout", "me", "hooks", "events", "client.js", "consent.js", "csp-report":
+	case "api", "session", "receipts", "login", "logout", "me", "connect", "hooks", "events", "client.js", "consent.js", "csp-report":
 		return false
 	}
 	return shared(path) == nowhere && !strings.HasPrefix(path, "/.well-known/")

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// AuthUserToken is the kind of auth that sends the token of a visitor's own account.
+const AuthUserToken = "user_token"
+
 // The kinds of Grant.
 const (
 	GrantOpenID = "oidc"

@@ -6,6 +6,7 @@
 package site
 
 import (
+	"slices"
 	"time"
 
 	"sallyport/internal/budget"
@@ -79,6 +80,21 @@ func (s *Site) SignsIn() bool {
 		}
 	}
 	return false
+}
+
+// Connects reports whether visitors can connect their own accounts at the site.
+func (s *Site) Connects() bool { return len(s.ConnectNames()) > 0 }
+
+// ConnectNames are the connections whose accounts visitors can connect, sorted.
+func (s *Site) ConnectNames() []string {
+	var out []string
+	for name, c := range s.Connections {
+		if c.Connect != nil {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // Connection is a site's use of one provider.

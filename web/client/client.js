@@ -217,6 +217,58 @@ export async function logout() {
   forget(kept?.token);
 }
 
+/* Accounts of visitors at providers. */
+
+/** Asks the gate about accounts, with the visit's session; a session that ended meanwhile is renewed once. */
+async function accounts(path, method, body) {
+  for (let renewed = 0; ;) {
+    const token = await session();
+    try {
+      return await read(await fetch(new URL(path, base), { method, mode: "cors", credentials: "include", cache: "no-store", redirect: "error", referrerPolicy: "no-referrer",
+        headers: { Authorization: `Bearer ${token}`, ...(body ? { "Content-Type": "application/json" } : {}) }, body: body && JSON.stringify(body) }).catch(unreachable));
+    } catch (err) {
+      if (!(err instanceof Problem && err.code === "unauthenticated" && renewed++ < 1)) throw err;
+      forget(token);
+    }
+  }
+}
+
+function connectable(connection) {
+  if (site.connects?.includes(connection) && logins().length) return;
+  throw new Problem({ code: "unknown_connection", status: 404, detail: `No accounts of ${connection} are connected on this page.`,
+    hint: "It has " + (site.connects?.join(", ") || "no connect") + "; write connect: in sallyport.yaml." });
+}
+
+/**
+ * Sends the signed-in visitor to connect an account; the page is left. Afterwards the visitor is at
+ * returnTo (this page by default), and connectResult() says how it ended.
+ * @param {string} connection
+ * @param {{returnTo?: string}} options
+ */
+export async function connect(connection, options = {}) {
+  connectable(connection);
+  const back = new URL(options.returnTo ?? location.href, location.href);
+  back.hash = "";
+  const { location: to } = await accounts(`connect/${encodeURIComponent(connection)}`, "POST", { return_to: back.href });
+  location.assign(to);
+}
+
+/** How the connecting that led to this page ended: "ok", a problem code such as connect_refused, or "" where none did. */
+export function connectResult() {
+  return joined;
+}
+
+/** The accounts of the signed-in visitor: [{ connection, status, scopes, since }]; status is connected, reconnect or none. */
+export async function connections() {
+  return site.connects && logins().length ? (await accounts("connect", "GET")).connections : [];
+}
+
+/** Forgets an account, and ends its grant at the provider: { was_connected, revoked }. */
+export async function disconnect(connection) {
+  connectable(connection);
+  return accounts(`connect/${encodeURIComponent(connection)}`, "DELETE");
+}
+
 const unreachable = () => { throw new Problem({ code: "unreachable", detail: "The gate could not be reached." }); };
 
 /** Ends the visit's session now. It does not sign out; see logout(). */
@@ -495,4 +547,10 @@ if (globalThis.location?.hash?.startsWith("#sallyport-login=")) {
   ended = decodeURIComponent(location.hash.slice("#sallyport-login=".length));
   history.replaceState(history.state, "", location.pathname + location.search);
   if (ended === "ok") forget(load()?.token);
+}
+
+let joined = "";
+if (globalThis.location?.hash?.startsWith("#sallyport-connect=")) {
+  joined = decodeURIComponent(location.hash.slice("#sallyport-connect=".length));
+  history.replaceState(history.state, "", location.pathname + location.search);
 }
