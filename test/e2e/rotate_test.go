@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sallyport/test/harness"
+	"sallyport/test/servers"
 )
 
 // The values of a provider's key, one after the other.
@@ -141,4 +142,50 @@ func TestLeakedKey(t *testing.T) {
 			t.Errorf("a call with another value than the new one: %q", key)
 		}
 	}
+}
+
+// TestKeystoreKeyThatTransitWraps is changed under a running gate, which asks Vault for the new
+// one when the old one opens the keystore no more.
+func TestKeystoreKeyThatTransitWraps(t *testing.T) {
+	t.Parallel()
+	v := servers.StartVault(t)
+	v.Do(t, "POST", "sys/mounts/transit", map[string]any{"type": "transit"})
+	v.Do(t, "POST", "transit/keys/sallyport", map[string]any{})
+	v.Policy(t, "gate", `path "transit/*" { capabilities = ["update"] }`)
+	token := v.Token(t, map[string]any{"policies": []string{"gate"}, "ttl": "1h"})
+	stripe := &rotating{}
+	u := harness.Serve(t, stripe)
+	config := strings.Replace(shopConfig(u.URL), "env:TEST_STRIPE_KEY", `"keystore:shop/stripe"`, 1)
+	config = strings.Replace(config, "  keystore: ./data/keystore.age\n", "  keystore: ./data/keystore.age\n  vault: {address: \""+v.URL+"\", auth: {token: file:./vault-token}, transit: {key: sallyport}}\n", 1)
+	g := harness.New(t, config, map[string][]byte{"ca.pem": u.CA, "vault-token": []byte(token)}, "SALLYPORT_KEYSTORE_KEY=", "SALLYPORT_KEYSTORE_KEY_FILE=")
+	g.MustRun("", "secrets", "init", "--key-file", "first.key")
+	first, err := os.ReadFile(filepath.Join(g.Dir, "first.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	withFirst := harness.New(t, config, nil, "SALLYPORT_KEYSTORE_KEY="+strings.TrimSpace(string(first)))
+	withFirst.Dir, withFirst.Config = g.Dir, g.Config
+	withFirst.MustRun("", "secrets", "wrap")
+	g.MustRun(rotatedFirst, "secrets", "set", "shop/stripe")
+	g.Start()
+	header := map[string]string{"Authorization": "Bearer " + g.Key("shop")}
+	call := func(when string) {
+		t.Helper()
+		if r := g.Do("GET", "/shop/api/payments/v1/prices", "", header); r.Status != http.StatusOK || stripe.last() != rotatedFirst {
+			t.Fatalf("%s: %d %s\n%s", when, r.Status, r.Body, g.Log())
+		}
+	}
+	call("before")
+	for range 2 {
+		g.MustRun("", "secrets", "rotate", "keystore")
+		call("two keys open it")
+		g.MustRun("", "secrets", "rotate", "keystore", "--finish")
+		call("one key opens it")
+	}
+	if out, err := withFirst.Run("", "secrets", "list"); err == nil || !strings.Contains(out, "does not open the keystore") {
+		t.Errorf("the first key: %v %s", err, out)
+	}
+	g.Stop()
+	g.Start()
+	call("after a restart")
 }
