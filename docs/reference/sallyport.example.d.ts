@@ -101,6 +101,25 @@ declare module "sallyport/shop" {
   export function me(): Promise<Visitor | null>;
   /** Signs the visitor out. */
   export function logout(): Promise<void>;
+  /** Sends the signed-in visitor to connect an account; the page is left. */
+  export function connect(connection: string, options?: { returnTo?: string }): Promise<void>;
+  /** How the connecting that led to this page ended: "ok", a problem code, or "". */
+  export function connectResult(): string;
+  /** The accounts of the signed-in visitor. */
+  export function connections(): Promise<ConnectedAccount[]>;
+  /** Forgets an account and ends its grant; revoked says whether the provider was told. */
+  export function disconnect(connection: string): Promise<{ was_connected: boolean; revoked: boolean }>;
+  /** An account that a visitor can connect. */
+  export interface ConnectedAccount {
+    connection: string;
+    /** reconnect: the provider does not take the grant any more. */
+    status: "connected" | "reconnect" | "none";
+    /** What the provider says that was allowed. */
+    scopes?: string[];
+    /** When it was connected (RFC 3339). */
+    since?: string;
+  }
+
   /** Who is signed in, as this site may know it. */
   export interface Visitor {
     /** This site's own name for the person: the same at each sign-in, and of no use at another site. */
@@ -174,20 +193,21 @@ declare module "sallyport/shop" {
   export type ProblemCode =
     "audit_unavailable" | "bad_body" | "bad_framing" | "bad_header" | "bad_host" | "bad_query" |
     "bad_target" | "body_too_large" | "budget_exhausted" | "challenge_refused" | "challenge_required" |
-    "client_address_missing" | "contract_too_complex" | "contract_violation" | "credential_refused" |
+    "client_address_missing" | "connect_refused" | "connect_required" | "connect_state" |
+    "connect_upstream" | "contract_too_complex" | "contract_violation" | "credential_refused" |
     "credential_unavailable" | "egress_denied" | "expectation_failed" | "frozen" | "guard_refused" |
     "headers_too_large" | "http_version" | "https_required" | "idempotency_conflict" |
     "idempotency_in_progress" | "idempotency_unknown" | "internal" | "login_refused" | "login_required" |
     "login_state" | "login_upstream" | "method_not_allowed" | "not_found" | "not_owned" |
     "operation_refused" | "order_refused" | "origin_refused" | "overloaded" | "parameter_refused" |
     "permit_refused" | "permit_required" | "permit_spent" | "provider_failed" | "provider_refused" |
-    "rate_limited" | "receipt_refused" | "receipt_used" | "request_timeout" | "return_refused" |
-    "shutting_down" | "store_unavailable" | "tunnel_refused" | "unauthenticated" | "unknown_connection" |
-    "unknown_host" | "unknown_operation" | "unreachable" | "unreadable" | "unsupported_media_type" |
-    "upstream_contract" | "upstream_echo" | "upstream_malformed" | "upstream_redirect" |
-    "upstream_throttled" | "upstream_timeout" | "upstream_tls" | "upstream_too_large" |
-    "upstream_unavailable" | "upstream_unreachable" | "uri_too_long" | "voucher_refused" |
-    "voucher_required";
+    "rate_limited" | "receipt_refused" | "receipt_used" | "reconnect_required" | "request_timeout" |
+    "return_refused" | "shutting_down" | "store_unavailable" | "tunnel_refused" | "unauthenticated" |
+    "unknown_connection" | "unknown_host" | "unknown_operation" | "unreachable" | "unreadable" |
+    "unsupported_media_type" | "upstream_contract" | "upstream_echo" | "upstream_malformed" |
+    "upstream_redirect" | "upstream_throttled" | "upstream_timeout" | "upstream_tls" |
+    "upstream_too_large" | "upstream_unavailable" | "upstream_unreachable" | "uri_too_long" |
+    "voucher_refused" | "voucher_required";
 
   export interface MapsAutocompletePlacesParams {
     /** What was typed so far. 1 to 300 characters. Personal data. */
