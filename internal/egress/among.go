@@ -59,6 +59,9 @@ func (g *Gate) opened(ctx context.Context, x *exchange, targets []Target) ([]Tar
 			if err = x.readGrant(g, conn, t.path(x.call.Path)); err != nil {
 				return nil, err
 			}
+			if err = x.readFields(conn); err != nil {
+				return nil, err
+			}
 			key, err = g.deps.Keys.Whose(ctx, x.attemptAt(t, conn))
 			if err != nil && !session.IsRefusal(err) {
 				return nil, err
@@ -90,10 +93,10 @@ func (g *Gate) opened(ctx context.Context, x *exchange, targets []Target) ([]Tar
 
 // attemptAt is what the caller would present at one connection; it leaves no trace.
 func (x *exchange) attemptAt(t Target, conn *connection) session.Attempt {
-	before, strip := x.conn, x.stripQ
+	before, stripQ, stripB := x.conn, x.stripQ, x.stripB
 	x.conn = conn
 	a := x.attempt()
-	x.conn, x.stripQ = before, strip
+	x.conn, x.stripQ, x.stripB = before, stripQ, stripB
 	a.Site, a.Connection = t.Site, t.Connection
 	return a
 }

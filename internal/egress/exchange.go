@@ -39,7 +39,12 @@ type exchange struct {
 	onBehalf string
 	keyID    string
 	stripQ   []string // query names that carried the site key
-	grant    *grant   // the call is of the provider's token endpoint; usually nil
+	stripB   []string // fields of the body that did
+	fields   bodyFields
+	rawBody  []byte
+	// bodyRead: rawBody is the call's body.
+	bodyRead bool
+	grant    *grant // the call is of the provider's token endpoint; usually nil
 
 	args     contract.Args
 	out      contract.Output

@@ -84,6 +84,7 @@ type connection struct {
 	guards    map[string]*guarded
 	account   map[string]string
 	presented []presentedAt
+	keyInBody bool // one of them is a field of the body
 	// application is how the provider's SDKs sign tokens themselves; usually empty.
 	application session.ApplicationRule
 	limits      [2][]ratelimit.Rule // of the site, of the connection
@@ -152,6 +153,7 @@ func (g *Gate) compile(s *site.Site, c *site.Connection, catalog Catalog) (*conn
 	conn := &connection{Connection: c, pack: pack, doc: pack.Contract(), observe: c.Observe, account: c.Account,
 		browser: map[string]*browserRule{}, backend: map[string]*backendRule{},
 		presented: presentedPlaces(pack), limits: [2][]ratelimit.Rule{SiteLimits(s), c.Limits}}
+	conn.keyInBody = slices.ContainsFunc(conn.presented, func(at presentedAt) bool { return at.kind == "body" })
 	conn.accountKey = accountKey(c)
 	if a, life, ok := pack.Application(); ok {
 		conn.application = session.ApplicationRule{Claim: a.Claim, Life: life}

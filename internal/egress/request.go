@@ -23,14 +23,13 @@ func parse(_ context.Context, _ *Gate, x *exchange) Decision {
 		x.args = x.call.own.args
 		return allow("the gate's own parameters")
 	}
-	body, err := x.call.ReadBody(maxBody)
+	body, err := x.body(maxBody)
 	if err != nil {
 		return denyErr(err)
 	}
-	x.bytesIn = len(body)
 	args, faults, err := x.op.Parse(contract.Input{
 		Path: x.call.Path, RawQuery: withoutQuery(x.call.RawQuery, x.stripQ),
-		Header: x.call.Header, ContentType: x.call.Header.Get("Content-Type"), Body: body,
+		Header: x.call.Header, ContentType: x.call.Header.Get("Content-Type"), Body: x.fields.without(body, x.stripB),
 	})
 	if err != nil { // there are no parameters to go on with
 		d := denyErr(err)

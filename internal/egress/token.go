@@ -40,11 +40,10 @@ func (x *exchange) readGrant(g *Gate, conn *connection, path string) error {
 		return nil
 	}
 	x.grant = &grant{pack: conn.pack, endpoint: e}
-	body, err := x.call.ReadBody(maxGrant)
+	body, err := x.body(maxGrant)
 	if err != nil {
 		return err
 	}
-	x.bytesIn = len(body)
 	if kind, _, err := mime.ParseMediaType(x.call.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
 		return nil
 	}

@@ -5,14 +5,12 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"sallyport/internal/problem"
 	"sallyport/internal/provider"
 	"sallyport/internal/ratelimit"
-	"sallyport/internal/session"
 	"sallyport/internal/site"
 )
 
@@ -73,6 +71,9 @@ func identify(ctx context.Context, g *Gate, x *exchange) Decision {
 	if err := x.readGrant(g, x.conn, x.call.Path); err != nil {
 		return denyErr(err)
 	}
+	if err := x.readFields(x.conn); err != nil {
+		return denyErr(err)
+	}
 	key, err := g.deps.Keys.Verify(ctx, x.attempt())
 	if err != nil {
 		return denyErr(err)
@@ -82,86 +83,6 @@ func identify(ctx context.Context, g *Gate, x *exchange) Decision {
 		x.grant.key = key
 	}
 	return allow("site key")
-}
-
-// presentedAt is a place where a provider's key stands, and so the site key of a backend.
-type presentedAt struct {
-	kind  string // header, query
-	name  string
-	match *regexp.Regexp // of the header's value; its group is the key
-}
-
-// presentedPlaces reads the places from the catalog's auth templates.
-func presentedPlaces(p *provider.Pack) []presentedAt {
-	var out []presentedAt
-	var add func(a provider.Auth)
-	add = func(a provider.Auth) {
-		switch a.Kind {
-		case "header":
-			if m := templatePattern(a.Value); m != nil {
-				out = append(out, presentedAt{kind: "header", name: a.Name, match: m})
-			}
-		case "query":
-			out = append(out, presentedAt{kind: "query", name: a.Name})
-		}
-		for _, also := range a.Also {
-			add(also)
-		}
-	}
-	names := make([]string, 0, len(p.Auth))
-	for name := range p.Auth {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		add(p.Auth[name])
-	}
-	return out
-}
-
-// templatePattern turns "Bearer {secret_key}" into a pattern whose group is the key;
-// a template with two fields cannot be read back and is left out.
-func templatePattern(template string) *regexp.Regexp {
-	before, rest, ok := strings.Cut(template, "{")
-	if !ok {
-		return nil
-	}
-	_, after, ok := strings.Cut(rest, "}")
-	if !ok || strings.Contains(after, "{") {
-		return nil
-	}
-	return regexp.MustCompile("^(?i:" + regexp.QuoteMeta(before) + ")(\\S+)" + regexp.QuoteMeta(after) + "$")
-}
-
-// presentedKeys collects every candidate: Bearer, Basic (either half may be the key, as
-// SDKs differ), and the places that the catalog names. Query names that carried one
-// are remembered, so that parse leaves them out.
-func (x *exchange) presentedKeys() []string {
-	var out []string
-	if b := bearer(x.call.Header); b != "" && !session.Statement(b) {
-		out = append(out, b)
-	}
-	if x.grant != nil {
-		out = append(out, x.grant.keys()...)
-	}
-	if user, pass, ok := basic(x.call.Header); ok {
-		out = append(out, pass, user)
-	}
-	for _, at := range x.conn.presented {
-		switch at.kind {
-		case "header":
-			if m := at.match.FindStringSubmatch(x.call.Header.Get(at.name)); m != nil && !session.Statement(m[1]) {
-				out = append(out, m[1])
-			}
-		case "query":
-			if v, ok := queryValue(x.call.RawQuery, at.name); ok {
-				out = append(out, v)
-				x.stripQ = append(x.stripQ, at.name)
-			}
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out) // one key found in two ways is still one key
 }
 
 func basic(h http.Header) (user, pass string, ok bool) {

@@ -317,9 +317,11 @@ type KeyShape struct {
 	Name     string `json:"name"`           // stripe-test
 	Prefix   string `json:"prefix"`         // sk_test_
 	Length   int    `json:"length"`         // random characters after the prefix; at least 128 bits
-	Alphabet string `json:"alphabet"`       // base62, hex, base64url
+	Alphabet string `json:"alphabet"`       // base62, hex, base64url, digits
 	User     string `json:"user,omitempty"` // a pair: prefix of the first half (api key, SID)
 	UserLen  int    `json:"user_length,omitempty"`
+	// UserAlphabet is that of the first half, where it is another one.
+	UserAlphabet string `json:"user_alphabet,omitempty"`
 	// Mode that the shape looks like.
 	Mode Mode `json:"mode,omitempty"`
 	// Lines name what is printed, in order, in the provider's words: account SID, auth token.

@@ -380,15 +380,23 @@ func (p *Pack) checkKeyShapes(f *faults) {
 		}
 		seen[k.Name] = true
 		k.checkApplication(f, where)
+		if k.UserAlphabet != "" && (alphabets()[k.UserAlphabet] == 0 || k.UserLen <= 0) {
+			f.add("%s.user_alphabet: %q is not one of base62, base64url, digits, hex, for a pair with a user_length", where, k.UserAlphabet)
+		}
 		if bits := k.Bits(); bits < 128 {
 			f.add("%s: %d characters of %q carry %.0f bits; a key needs 128", where, k.Length, k.Alphabet, math.Floor(bits))
 		}
 	}
 }
 
+// alphabets are the sizes of those that a key can be made of.
+func alphabets() map[string]float64 {
+	return map[string]float64{"base62": 62, "hex": 16, "base64url": 64, "digits": 10}
+}
+
 // Bits is the randomness of a key of this shape. An unknown alphabet carries none.
 func (k KeyShape) Bits() float64 {
-	symbols := map[string]float64{"base62": 62, "hex": 16, "base64url": 64}[k.Alphabet]
+	symbols := alphabets()[k.Alphabet]
 	if symbols == 0 || k.Length <= 0 {
 		return 0
 	}

@@ -38,8 +38,10 @@ func alphabet(name string) (string, error) {
 		return digits + upper + lower + "-_", nil
 	case "hex":
 		return digits + "abcdef", nil
+	case "digits":
+		return digits, nil
 	}
-	return "", fmt.Errorf("alphabet %q is not one of base62, base64url, hex", name)
+	return "", fmt.Errorf("alphabet %q is not one of base62, base64url, digits, hex", name)
 }
 
 // NewSiteKey makes a key of a site for one connection, or for all with "". The Printed
@@ -73,6 +75,11 @@ func NewSiteKey(shape provider.KeyShape, site, connection string, now time.Time)
 	k.PermitKey, _ = permit.Public().(ed25519.PublicKey) // it is always one
 	p := Printed{Secret: secret.NewValue([]byte(value))}
 	if shape.User != "" || shape.UserLen > 0 {
+		if shape.UserAlphabet != "" {
+			if letters, err = alphabet(shape.UserAlphabet); err != nil {
+				return fail(err)
+			}
+		}
 		p.User = shape.User + randomText(letters, shape.UserLen)
 		if !presentable(p.User) || p.User == value {
 			return fail(errors.New("the first half of the pair is shorter or longer than what the gate accepts"))
