@@ -9,6 +9,7 @@ import (
 	"sallyport/internal/authcode"
 	"sallyport/internal/challenge"
 	"sallyport/internal/config"
+	"sallyport/internal/grant"
 	"sallyport/internal/ingress"
 	"sallyport/internal/login"
 	"sallyport/internal/problem"
@@ -256,6 +257,16 @@ func (c *counter) Remove(ctx context.Context, r ingress.LoginRequest, signed str
 		return "", c.refused(ctx, r, err)
 	}
 	if err := c.revoke(ctx, removed.Ended...); err != nil {
+		return "", err
+	}
+	if _, err := c.gate.grants.Forget(withLogin(ctx, r), r.Site, removed.Subject, func(connection string) (grant.At, bool) {
+		conn := at.Site.Connections[connection]
+		if conn == nil || conn.Connect == nil {
+			return grant.At{}, false
+		}
+		pack, err := c.file.Catalog.Find(conn.Provider)
+		return grant.At{Site: at.Site, Connection: conn, Pack: pack, Base: r.Base}, err == nil
+	}); err != nil {
 		return "", err
 	}
 	name := "deletion"

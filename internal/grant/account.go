@@ -67,6 +67,38 @@ func (d *Desk) Disconnect(ctx context.Context, a At, subject string) (was, revok
 	return true, true, nil
 }
 
+// Forget deletes all grants of a subject of a site, because a person is to be forgotten, and
+// then ends them at their providers as far as at still knows their connections. It gives how
+// many there were; a provider that cannot be told keeps nobody's tokens here.
+func (d *Desk) Forget(ctx context.Context, site, subject string, at func(connection string) (At, bool)) (n int, err error) {
+	ctx = context.WithoutCancel(ctx)
+	name, err := d.o.Pseudonym(site, subject)
+	if err != nil {
+		return 0, err
+	}
+	all, err := d.o.Store.ListGrants(ctx, site, name)
+	if err != nil {
+		return 0, storeFault(err)
+	}
+	for _, listed := range all {
+		s, was, err := d.o.Store.DeleteGrant(ctx, listed.Key)
+		if err != nil {
+			return n, storeFault(err)
+		}
+		if !was {
+			continue
+		}
+		n++
+		d.calm(listed.Key)
+		if a, known := at(s.Connection); known && !s.Ended {
+			if err := d.revoke(ctx, a, s); err != nil {
+				d.o.Log.Warn("a grant was deleted here, and not ended at the provider", "site", site, "connection", s.Connection, "error", err)
+			}
+		}
+	}
+	return n, nil
+}
+
 // revoke ends the refresh token, and with it the grant; the access token where there is no
 // other.
 func (d *Desk) revoke(ctx context.Context, a At, s Stored) error {

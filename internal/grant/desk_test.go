@@ -404,6 +404,31 @@ func TestDisconnect(t *testing.T) {
 	}
 }
 
+// TestForget: of a person who is to be forgotten no grant stays, whether the provider hears of
+// it or not; those of others do.
+func TestForget(t *testing.T) {
+	w := newWorld(t)
+	d := w.desk(w.store)
+	known := func(string) (grant.At, bool) { return shop, true }
+	connect(t, d)
+	if n, err := d.Forget(t.Context(), shop.Site.Name, "bob", known); n != 0 || err != nil {
+		t.Errorf("of bob, who has none: %d, %v", n, err)
+	}
+	if _, err := send(t.Context(), d, shop, "ada"); err != nil {
+		t.Errorf("ada's went with bob's: %v", err)
+	}
+	if n, err := d.Forget(t.Context(), shop.Site.Name, "ada", known); n != 1 || err != nil || len(w.server.revoked) != 1 {
+		t.Errorf("%d, %v; revoked %v", n, err, w.server.revoked)
+	}
+	connect(t, d)
+	if n, err := d.Forget(t.Context(), shop.Site.Name, "ada", func(string) (grant.At, bool) { return grant.At{}, false }); n != 1 || err != nil || len(w.server.revoked) != 1 {
+		t.Errorf("of a connection that is gone: %d, %v", n, err)
+	}
+	if _, err := send(t.Context(), d, shop, "ada"); code(err) != problem.ConnectRequired {
+		t.Errorf("afterwards %v", err)
+	}
+}
+
 func TestNoTokenLiesOpenInTheStore(t *testing.T) {
 	w := newWorld(t)
 	d := w.desk(w.store)

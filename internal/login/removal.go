@@ -26,6 +26,8 @@ const (
 type Removed struct {
 	// Ended are the sign-ins that were removed.
 	Ended []string
+	// Subject is the site's pseudonym of the person.
+	Subject string
 	// Code confirms it: whoever has it sees when it was done, and nothing else.
 	Code string
 }
@@ -53,7 +55,7 @@ func (d *Desk) Remove(ctx context.Context, a At, request string) (Removed, error
 	if err != nil {
 		return Removed{}, err
 	}
-	var out Removed
+	out := Removed{Subject: subject}
 	if out.Ended, err = d.o.Store.DeleteLoginsOf(ctx, a.Site.Name, subject); err != nil {
 		return Removed{}, storeFault(err)
 	}
