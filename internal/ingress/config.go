@@ -28,7 +28,7 @@ type Config struct {
 	// text of the error goes to the log only.
 	Ready func(ctx context.Context) error
 	// Refused is told of refusals that never became a call of anybody's: of targets that were
-	// not acceptable, and of requests without a valid key or session. Nil: nobody is. It must
+	// not acceptable, of requests without a valid key or session, and of foreign pages. Nil: nobody is. It must
 	// be quick, because strangers can make any number.
 	Refused func(ctx context.Context, r Refusal)
 	// Degraded names what the gate does without for the moment, for the body of /readyz; it

@@ -12,13 +12,17 @@ type Refusal struct {
 	Request    string // request id
 	Site       string // empty where it names none
 	Connection string
-	Code       problem.Code // bad_target or unauthenticated
+	Code       problem.Code // bad_target, unauthenticated or origin_refused
 	Client     netip.Addr   // the peer, where nobody who may has said who the client is
 }
 
 // tell reports a refusal that is worth an entry in the audit log.
 func (s *Server) tell(ctx context.Context, r Refusal) {
-	if s.config.Refused != nil && (r.Code == problem.BadTarget || r.Code == problem.Unauthenticated) {
+	if s.config.Refused == nil {
+		return
+	}
+	switch r.Code {
+	case problem.BadTarget, problem.Unauthenticated, problem.OriginRefused:
 		s.config.Refused(ctx, r)
 	}
 }

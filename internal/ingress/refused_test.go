@@ -33,6 +33,7 @@ func TestRefusalsAreTold(t *testing.T) {
 	}{
 		{"a target before net/http", "GET /api/payments/..%2f HTTP/1.1\r\nHost: gw.test\r\n\r\n", problem.BadTarget, ""},
 		{"a claim without a key", "POST /receipts HTTP/1.1\r\nHost: gw.test\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", problem.Unauthenticated, "shop"},
+		{"a claim by a page", "POST /receipts HTTP/1.1\r\nHost: gw.test\r\nOrigin: https://shop.example\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", problem.OriginRefused, "shop"},
 		{"a name that is nobody's", "GET /nothing HTTP/1.1\r\nHost: evil.test\r\n\r\n", "", ""},
 	} {
 		mu.Lock()
