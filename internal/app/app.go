@@ -39,6 +39,7 @@ import (
 	"sallyport/internal/receipt"
 	"sallyport/internal/sdkproxy"
 	"sallyport/internal/secret"
+	"sallyport/internal/secret/age"
 	"sallyport/internal/secret/seal"
 	"sallyport/internal/session"
 	"sallyport/internal/store/compiled"
@@ -90,6 +91,7 @@ type Gate struct {
 	used     challenge.Used
 	work     *challenge.Work
 	secrets  secret.Sources
+	ages     *age.Book
 	way      *wayOut
 	mocks    *mocks
 	flights  egress.Flights
@@ -229,7 +231,11 @@ const issuerName = "sallyport"
 
 func (g *Gate) openWays(_ context.Context, _ *config.File) error {
 	g.mocks = &mocks{now: g.options.Now, made: map[string]*mockEntry{}}
-	g.way = newWayOut(g.secrets, g.ownAddresses, g.crew())
+	watched, err := g.openAges()
+	if err != nil {
+		return err
+	}
+	g.way = newWayOut(watched, g.ownAddresses, g.crew())
 	g.way.told = g.tellSecond
 	g.openTokens()
 	g.onClose(g.way.Close)
@@ -288,7 +294,7 @@ func (g *Gate) Run(ctx context.Context, reload <-chan os.Signal) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var background sync.WaitGroup
-	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.freezes.Run, g.budgets.Run, g.housekeeping, g.moveAdminEvents, g.watchVault, g.turnOpenIDKeys} {
+	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.freezes.Run, g.budgets.Run, g.housekeeping, g.moveAdminEvents, g.watchVault, g.turnOpenIDKeys, g.watchSecrets, g.watchProbes} {
 		background.Go(func() {
 			if err := run(work); err != nil && work.Err() == nil {
 				g.log.Error("background work ended", "error", err)

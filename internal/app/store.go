@@ -19,8 +19,10 @@ import (
 	"sallyport/internal/oauth"
 	"sallyport/internal/openid"
 	"sallyport/internal/outbound"
+	"sallyport/internal/probe"
 	"sallyport/internal/receipt"
 	"sallyport/internal/secret"
+	"sallyport/internal/secret/age"
 	"sallyport/internal/secret/seal"
 	"sallyport/internal/session"
 	"sallyport/internal/store/postgres"
@@ -45,6 +47,8 @@ type Store interface {
 	seal.RotatingStore
 	budget.Store
 	oauth.TokenStore
+	age.Store
+	probe.Store
 	audit.AdminEvents
 	// Follow adds what this process does before a change that others make (a freeze, a
 	// revocation) is acknowledged; where one process serves, nothing has to be.

@@ -15,6 +15,7 @@ func Packages() map[string]Ring {
 		"tape":        0,
 		"secret":      0,
 		"secret/seal": 0, "secret/seal/sealtest": 0,
+		"secret/age": 0, "secret/age/agetest": 0,
 
 		"site": 1, "provider": 1, "contract": 1, "openapi": 1, "outbound": 1, "session": 1, "ratelimit": 1, "audit": 1,
 		"money": 1, "budget": 1, "order": 1,
@@ -22,8 +23,8 @@ func Packages() map[string]Ring {
 		"jws": 1, "authcode": 1, "permit": 1, "receipt": 1, "receipt/receipttest": 1,
 		"phone": 1, "guard": 1,
 		"challenge": 1,
-		"probe":     1,
-		"oauth":     1, "oauth/oauthtest": 1,
+		"probe":     1, "probe/probetest": 1,
+		"oauth": 1, "oauth/oauthtest": 1,
 		"schema":            1,
 		"wire":              1,
 		"schema/schematest": 1,
@@ -43,6 +44,9 @@ func Edges() map[string][]string {
 	return map[string][]string{
 		"secret/seal":             {"secret"},
 		"secret/seal/sealtest":    {"secret", "secret/seal"},
+		"secret/age":              {"secret"},
+		"secret/age/agetest":      {"secret/age"},
+		"probe/probetest":         {"probe"},
 		"egress/egresstest":       {"egress"},
 		"openid/openidtest":       {"openid"},
 		"login/logintest":         {"login"},

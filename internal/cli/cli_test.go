@@ -179,7 +179,7 @@ func TestPrompt(t *testing.T) {
 		t.Fatalf("list: %s", errs)
 	}
 	var list []struct{ Name string }
-	if err := json.Unmarshal(out.Bytes(), &list); err != nil || len(list) != 1 || list[0].Name != "shop/stripe" {
+	if err := json.Unmarshal(out.Bytes(), &list); err != nil || len(list) != 1 || list[0].Name != "keystore:shop/stripe" {
 		t.Errorf("list: %v %s", err, out)
 	}
 	if !strings.Contains(asked, "shop/stripe") || strings.Contains(out.String()+errs.String(), "canary") {

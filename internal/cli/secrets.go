@@ -146,40 +146,6 @@ func (p *Program) secretsSet() *cobra.Command {
 	}
 }
 
-func (p *Program) secretsList() *cobra.Command {
-	return p.withJSON(&cobra.Command{
-		Use:        "list",
-		Short:      "List the names in the keystore, never the values",
-		SuggestFor: []string{"get", "show", "ls"},
-		Long:       "Lists the names of the secrets in the keystore, when each was stored and last rotated, and whether the value before is kept.",
-		Example:    "  sallyport secrets list\n  sallyport secrets list --json",
-		Args:       none,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			store, err := p.keystore(cmd.Context(), "")
-			if err != nil {
-				return err
-			}
-			entries, err := store.List()
-			if err != nil {
-				return p.keystoreFailure(err)
-			}
-			return p.facts(entries, func() { p.listSecrets(entries) })
-		},
-	})
-}
-
-func (p *Program) listSecrets(entries []keystore.Entry) {
-	rows := [][]string{{"NAME", "STORED", "ROTATED", "PREVIOUS"}}
-	for _, e := range entries {
-		previous := "-"
-		if e.Previous {
-			previous = "kept"
-		}
-		rows = append(rows, []string{e.Name, day(e.Created), day(e.Rotated), previous})
-	}
-	p.table(rows)
-}
-
 func day(t time.Time) string {
 	if t.IsZero() {
 		return "-"

@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/config"
 	"sallyport/internal/egress"
 	"sallyport/internal/money"
+	"sallyport/internal/probe"
 	"sallyport/internal/site"
 )
 
@@ -36,6 +37,8 @@ type connectionStatus struct {
 	Provider   string `json:"provider"`
 	Mode       string `json:"mode"`
 	Frozen     bool   `json:"frozen"`
+	// Credential is what the schedule of probes found; nil: nobody was asked.
+	Credential *credentialStatus `json:"credential,omitempty"`
 }
 
 // budgetStatus is one budget; amounts read as in the file: "1.20 USD", "35 calls".
@@ -82,16 +85,22 @@ func (p *Program) status() *cobra.Command {
 			}
 			var balances []budget.Balance
 			var freezes []egress.Freeze
+			var probes []probe.Result
 			err := p.withStore(cmd.Context(), file, func(s app.Store) (err error) {
 				if balances, err = s.ListBudgets(cmd.Context()); err == nil {
 					freezes, err = s.ListFreezes(cmd.Context())
+				}
+				if err == nil {
+					probes, err = s.ListProbes(cmd.Context())
 				}
 				return err
 			})
 			if err != nil {
 				return err
 			}
-			return p.printStatus(statusOf(file, balances, freezes, p.Now()))
+			out := statusOf(file, balances, freezes, p.Now())
+			out.addProbes(probes)
+			return p.printStatus(out)
 		},
 	})
 }
@@ -207,14 +216,14 @@ func isAre(n int) string {
 }
 
 func (p *Program) statusSites(sites []siteStatus) {
-	rows := [][]string{{"SITE", "CONNECTION", "PROVIDER", "MODE", "CALLS"}}
+	rows := [][]string{{"SITE", "CONNECTION", "PROVIDER", "MODE", "CALLS", "CREDENTIAL"}}
 	for _, s := range sites {
 		for _, c := range s.Connections {
 			state := "pass"
 			if c.Frozen {
 				state = "frozen"
 			}
-			rows = append(rows, []string{s.Site, c.Connection, c.Provider, c.Mode, state})
+			rows = append(rows, []string{s.Site, c.Connection, c.Provider, c.Mode, state, p.credentialState(c.Credential)})
 		}
 	}
 	p.table(rows)

@@ -14,6 +14,7 @@ package config
 import (
 	"io/fs"
 	"net/netip"
+	"time"
 
 	"sallyport/internal/provider"
 	"sallyport/internal/site"
@@ -62,6 +63,10 @@ type File struct {
 	Keystore string
 	// Vault is behind vault: refs; nil: there is none.
 	Vault *Vault
+	// RotateAfter is the age at which a secret is due; 0: none ever is.
+	RotateAfter time.Duration
+	// ProbeEvery is how often providers are asked about credentials; 0: never.
+	ProbeEvery time.Duration
 	// Catalog has the providers of this build and those of the folder `providers`. Load reads the
 	// folder anew, so that a File goes with the packs it was checked against.
 	Catalog Catalog

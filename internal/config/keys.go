@@ -22,11 +22,11 @@ func fileKeys() *key {
 		sharedKey(),
 		{name: "providers", kind: kindText, def: "`./providers`, if there is such a folder", want: "a folder such as ./providers", example: "./providers",
 			doc: "The folder of imported providers, each a folder with `pack.json` and `contract.json`; `sallyport providers import` makes them."},
-		{name: "secrets", kind: kindObject, doc: "Where secrets come from, apart from `env:` and `file:`.", keys: []*key{
+		{name: "secrets", kind: kindObject, doc: "Where secrets come from, apart from `env:` and `file:`.", keys: append([]*key{
 			{name: "keystore", kind: kindText, def: "`keystore.age` in `data`", want: "a path such as ./data/keystore.age", example: "./data/keystore.age",
 				doc: "The age-encrypted file behind `keystore:` references, unlocked by `SALLYPORT_KEYSTORE_KEY` or `SALLYPORT_KEYSTORE_KEY_FILE`; `sallyport secrets init` makes it."},
 			vaultKey(),
-		}},
+		}, agesKeys()...)},
 		{name: "sites", kind: kindTable, required: true, names: namePattern, namesAre: "SITE", item: siteKeys(),
 			doc: "The client websites by name. A name is 1 to 40 lower-case letters, digits and inner hyphens. A site inherits nothing from its neighbours."},
 	}}

@@ -164,6 +164,7 @@ func (b *builder) stores(root *value) {
 	if keystore := root.at("secrets", "keystore").str(); keystore != "" {
 		b.file.Keystore = b.resolve(keystore)
 	}
+	b.ages(root)
 	b.vaultNamed = root.at("secrets", "vault").present()
 	b.file.Vault = b.vault(root.at("secrets", "vault"))
 }

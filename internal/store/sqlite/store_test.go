@@ -20,8 +20,12 @@ import (
 	"sallyport/internal/oauth/oauthtest"
 	"sallyport/internal/openid"
 	"sallyport/internal/openid/openidtest"
+	"sallyport/internal/probe"
+	"sallyport/internal/probe/probetest"
 	"sallyport/internal/receipt"
 	"sallyport/internal/receipt/receipttest"
+	"sallyport/internal/secret/age"
+	"sallyport/internal/secret/age/agetest"
 	"sallyport/internal/secret/seal"
 	"sallyport/internal/secret/seal/sealtest"
 	"sallyport/internal/session"
@@ -79,6 +83,12 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("egress.OwnedStore", func(t *testing.T) {
 		egresstest.OwnedStore(t, func(t *testing.T) egress.OwnedStore { return fresh(t) })
+	})
+	t.Run("age.Store", func(t *testing.T) {
+		agetest.Store(t, func(t *testing.T) age.Store { return fresh(t) })
+	})
+	t.Run("probe.Store", func(t *testing.T) {
+		probetest.Store(t, func(t *testing.T) probe.Store { return fresh(t) })
 	})
 	t.Run("oauth.TokenStore", func(t *testing.T) {
 		oauthtest.TokenStore(t, func(t *testing.T) oauth.TokenStore { return fresh(t) })
