@@ -31,6 +31,7 @@ func among(ctx context.Context, g *Gate, x *exchange) error {
 		return problem.New(problem.UnknownConnection, "no connection serves this path of that host").
 			WithHint("send the path as the provider documents it")
 	}
+	x.words, x.wordsAt = g.connOf(below[0]), below[0].path(x.call.Path) // a refusal until the connection is known is in the words of the host's provider
 	open, err := g.opened(ctx, x, below)
 	if err != nil {
 		return err

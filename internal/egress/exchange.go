@@ -26,8 +26,11 @@ type exchange struct {
 
 	site *siteRules
 	conn *connection
-	op   *contract.Operation
-	rule *browserRule // for browsers
+	// words is a connection in whose provider's words a call is refused whose own is not known.
+	words   *connection
+	wordsAt string // the path there
+	op      *contract.Operation
+	rule    *browserRule // for browsers
 
 	caller site.Caller
 	visit  string
@@ -120,7 +123,11 @@ func (x *exchange) fail(p *problem.Error) *Answer {
 // browsers. stripe (Node) 23.1.0 takes an answer of status 422 without an "error" member
 // for a success, so a refusal that only speaks RFC 9457 would be missed.
 func (x *exchange) speak(p *problem.Error) *problem.Error {
-	if x.conn == nil || x.call.Origin != "" {
+	conn, path := x.conn, x.call.Path
+	if conn == nil {
+		conn, path = x.words, x.wordsAt
+	}
+	if conn == nil || x.call.Origin != "" {
 		return p
 	}
 	if x.grant != nil {
@@ -130,11 +137,11 @@ func (x *exchange) speak(p *problem.Error) *problem.Error {
 	}
 	op := x.op
 	if op == nil { // refused before the operation was looked up: an SDK reads its answer all the same
-		op, _ = x.conn.doc.Route(x.call.Method, x.call.Path)
+		op, _ = conn.doc.Route(x.call.Method, path)
 	}
-	shape := x.conn.pack.Errors
+	shape := conn.pack.Errors
 	if op != nil {
-		shape = x.conn.pack.ErrorsOf(op.ID)
+		shape = conn.pack.ErrorsOf(op.ID)
 	}
 	if shape.Code == "" {
 		return p

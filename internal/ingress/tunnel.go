@@ -66,6 +66,11 @@ func (s *Server) tunnel(c *heldConn, info *connInfo) bool {
 	if !ok {
 		return false
 	}
+	if inner.ConnectionState().NegotiatedProtocol == "h2" {
+		s.serveH2(inner, info)
+		inner.Close()
+		return true
+	}
 	return s.queue.offer(newFilterConn(inner, info, s))
 }
 
@@ -171,7 +176,7 @@ func (s *Server) inside(c *heldConn, info *connInfo) (*tls.Conn, bool) {
 
 func (s *Server) tunnelTLS(host string, cert *tls.Certificate) *tls.Config {
 	c := s.tls.Clone()
-	c.NextProtos = []string{"http/1.1"}
+	c.NextProtos = []string{"h2", "http/1.1"}
 	c.SessionTicketsDisabled = true
 	c.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if hello.ServerName != host {

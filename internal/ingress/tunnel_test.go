@@ -113,7 +113,7 @@ func TestTunnelAnswersByTheSamePipeline(t *testing.T) {
 		}
 		io.Copy(io.Discard, r.Body)
 		r.Body.Close()
-		if r.StatusCode != 200 || r.ProtoMajor != 1 {
+		if r.StatusCode != 200 || r.ProtoMajor != 2 {
 			t.Fatalf("call %d: %s %s", i, r.Proto, r.Status)
 		}
 	}
@@ -268,10 +268,10 @@ func TestTunnelTLSIsForItsHost(t *testing.T) {
 	if err := tls.Client(c, &tls.Config{InsecureSkipVerify: true}).Handshake(); err == nil {
 		t.Error("TLS without a name")
 	}
-	// Old TLS, and HTTP/2 alone.
+	// Old TLS, and a protocol that is not spoken.
 	for what, config := range map[string]*tls.Config{
-		"TLS 1.1":     {ServerName: payHost, RootCAs: g.roots, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
-		"HTTP/2 only": {ServerName: payHost, RootCAs: g.roots, NextProtos: []string{"h2"}},
+		"TLS 1.1":    {ServerName: payHost, RootCAs: g.roots, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+		"a protocol": {ServerName: payHost, RootCAs: g.roots, NextProtos: []string{"spdy/3"}},
 	} {
 		if err := tls.Client(g.tunnelTo(payHost), config).Handshake(); err == nil {
 			t.Errorf("%s was accepted", what)
