@@ -27,6 +27,7 @@ import (
 	"sallyport/internal/session"
 	"sallyport/internal/store/postgres"
 	"sallyport/internal/store/sqlite"
+	"sallyport/internal/webhook"
 )
 
 // Store is everything that a gate remembers. The packages that use a part of it define the
@@ -44,6 +45,7 @@ type Store interface {
 	openid.KeyStore
 	login.Store
 	grant.Store
+	webhook.Store
 	seal.RotatingStore
 	budget.Store
 	oauth.TokenStore

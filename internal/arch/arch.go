@@ -31,6 +31,7 @@ func Packages() map[string]Ring {
 
 		"egress": 2, "egress/egresstest": 2, "openid": 2, "openid/openidtest": 2, "mock": 2, "importer": 2, "typescript": 2,
 		"login": 2, "login/logintest": 2, "grant": 2, "grant/granttest": 2,
+		"webhook": 2, "webhook/webhooktest": 2,
 
 		"ingress": 3, "sdkproxy": 3, "observe": 3, "store/sqlite": 3, "store/postgres": 3, "store/redis": 3, "store/compiled": 3,
 		"secret/env": 3, "secret/file": 3, "secret/keystore": 3, "secret/hashivault": 3,
@@ -52,6 +53,7 @@ func Edges() map[string][]string {
 		"login/logintest":         {"login"},
 		"grant":                   {"login"},
 		"grant/granttest":         {"grant"},
+		"webhook/webhooktest":     {"webhook"},
 		"audit/audittest":         {"audit"},
 		"secret":                  {"problem"},
 		"budget":                  {"money"},

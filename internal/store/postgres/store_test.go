@@ -37,6 +37,8 @@ import (
 	"sallyport/internal/session"
 	"sallyport/internal/session/sessiontest"
 	"sallyport/internal/store/postgres"
+	"sallyport/internal/webhook"
+	"sallyport/internal/webhook/webhooktest"
 	"sallyport/test/servers"
 )
 
@@ -124,6 +126,9 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("grant.Store", func(t *testing.T) {
 		granttest.Store(t, func(t *testing.T) grant.Store { return fresh(t) })
+	})
+	t.Run("webhook.Store", func(t *testing.T) {
+		webhooktest.Store(t, func(t *testing.T) webhook.Store { return fresh(t) })
 	})
 	t.Run("egress.Idempotency", func(t *testing.T) {
 		egresstest.Idempotency(t, func(t *testing.T) egress.Idempotency { return fresh(t) })

@@ -31,6 +31,8 @@ import (
 	"sallyport/internal/session"
 	"sallyport/internal/session/sessiontest"
 	"sallyport/internal/store/sqlite"
+	"sallyport/internal/webhook"
+	"sallyport/internal/webhook/webhooktest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -77,6 +79,9 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("grant.Store", func(t *testing.T) {
 		granttest.Store(t, func(t *testing.T) grant.Store { return fresh(t) })
+	})
+	t.Run("webhook.Store", func(t *testing.T) {
+		webhooktest.Store(t, func(t *testing.T) webhook.Store { return fresh(t) })
 	})
 	t.Run("egress.Idempotency", func(t *testing.T) {
 		egresstest.Idempotency(t, func(t *testing.T) egress.Idempotency { return fresh(t) })
