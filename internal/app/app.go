@@ -104,6 +104,7 @@ type Gate struct {
 	desk         *receipt.Desk
 	logins       *login.Desk
 	grants       *grant.Desk
+	hooks        hooks
 	openIDKeys   atomic.Pointer[openid.Keys] // nil until a site has an OpenID provider
 
 	authority *sdkproxy.Authority // nil: there is no SDK port
@@ -139,7 +140,7 @@ func Open(ctx context.Context, o Options) (*Gate, error) {
 
 func (g *Gate) open(ctx context.Context, file *config.File) error {
 	for _, step := range []func(context.Context, *config.File) error{
-		g.openData, g.openSecrets, g.openStore, g.openShared, g.openAudit, g.openBudgets, g.openCallers, g.openWays, g.openSDK, g.listen,
+		g.openData, g.openSecrets, g.openStore, g.openShared, g.openAudit, g.openBudgets, g.openCallers, g.openWays, g.openHooks, g.openSDK, g.listen,
 	} {
 		if err := step(ctx, file); err != nil {
 			return err
@@ -270,6 +271,7 @@ func (g *Gate) listen(_ context.Context, file *config.File) error {
 	if err != nil {
 		return err
 	}
+	g.hooks.use()
 	g.onClose(g.server.Close)
 	return nil
 }
@@ -294,7 +296,7 @@ func (g *Gate) Run(ctx context.Context, reload <-chan os.Signal) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var background sync.WaitGroup
-	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.freezes.Run, g.budgets.Run, g.housekeeping, g.moveAdminEvents, g.watchVault, g.turnOpenIDKeys, g.watchSecrets, g.watchProbes} {
+	for _, run := range []func(context.Context) error{g.keys.Run, g.verifier.Run, g.siteKeys.Run, g.freezes.Run, g.budgets.Run, g.housekeeping, g.moveAdminEvents, g.moveReceived, g.hooks.dispatcher.Run, g.watchVault, g.turnOpenIDKeys, g.watchSecrets, g.watchProbes} {
 		background.Go(func() {
 			if err := run(work); err != nil && work.Err() == nil {
 				g.log.Error("background work ended", "error", err)
@@ -379,6 +381,7 @@ func (g *Gate) housekeeping(ctx context.Context) error {
 		_, err1 := g.store.PurgeRepeats(ctx, g.options.Steady())
 		_, err2 := g.store.PurgeRevocations(ctx, g.options.Now())
 		_, err3 := g.store.PurgeOwned(ctx, g.options.Steady(), egress.OwnedPerSite)
+		g.purgeEvents(ctx)
 		both := earlier(g.options.Now(), g.options.Steady())
 		_, err4 := g.store.PurgePermits(ctx, both)
 		_, err5 := g.store.PurgeReceipts(ctx, both)

@@ -33,6 +33,7 @@ func (g *Gate) apply(file *config.File) error {
 		undo()
 		return err
 	}
+	g.hooks.use()
 	if part := needsRestart(g.started, file); part != "" {
 		g.log.Warn("a restart is needed", "name", part, "reason", "this part of the file is read at start only; the rest is in force now")
 	}

@@ -42,7 +42,12 @@ func (g *Gate) snapshot(file *config.File) (*ingress.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	events, err := g.hooksOf(file)
+	if err != nil {
+		return nil, err
+	}
 	return ingress.NewSnapshot(ingress.World{
+		Hooks:  events,
 		Logins: logins, OpenID: providers, Connects: &connecting{gate: g, file: file, visit: calls},
 		Receipts: desk{gate: g, config: file.Hash}, SDK: g.sdkConnections(file),
 		Sites: file.Sites, GateHosts: file.Listen.Names, Caller: gate, Sessions: calls,

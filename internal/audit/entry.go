@@ -70,7 +70,15 @@ const (
 	// server; Name is the client.
 	KindOpenIDCode  Kind = "openid-code"
 	KindOpenIDToken Kind = "openid-token"
-	KindAlert       Kind = "alert" // a guard or a budget wants an operator's eyes; Name says which and why
+	// KindEventReceived: a provider's event was verified and stored; Name is the event.
+	KindEventReceived Kind = "event-received"
+	// KindEventsReplayed: an operator had events delivered again; Name is how many deliveries.
+	KindEventsReplayed Kind = "events-replayed"
+	// KindDestinationEnabled and KindDestinationDisabled: an operator let events go to a
+	// destination, or stopped them; Name is the destination.
+	KindDestinationEnabled  Kind = "destination-enabled"
+	KindDestinationDisabled Kind = "destination-disabled"
+	KindAlert               Kind = "alert" // a guard or a budget wants an operator's eyes; Name says which and why
 
 	KindWALTorn    Kind = "wal-torn"    // an unfinished group at the end was cut
 	KindWALDamaged Kind = "wal-damaged" // entries From..To are in the tree only
@@ -83,6 +91,7 @@ func Kinds() []Kind {
 		KindConfigRefused, KindFrozen, KindThawed, KindKeyCreated, KindKeyRevoked, KindSecretSet,
 		KindSecretRotated, KindSecretRemoved, KindAdminLogin, KindAdminRefused, KindAlert, KindReceiptClaimed, KindAuthorityIssued,
 		KindSecretStaged, KindSecretFinished, KindSecretLeaked, KindKeyRotated, KindProbed, KindLogin, KindLogout, KindLoginRemoved,
+		KindEventReceived, KindEventsReplayed, KindDestinationEnabled, KindDestinationDisabled,
 		KindTokenIssued, KindOpenIDCode, KindOpenIDToken,
 		KindConnected, KindDisconnected, KindGrantEnded,
 		KindWALTorn, KindWALDamaged, KindWALRetired}

@@ -112,7 +112,7 @@ func (p *Program) Command() *cobra.Command {
 	if p.Run != nil {
 		root.AddCommand(p.run())
 	}
-	root.AddCommand(p.check(), p.schema(), p.secrets(), p.keys(), p.ca(), p.freeze(), p.thaw(), p.status(), p.providers(), p.types(), p.auditLog(), p.version())
+	root.AddCommand(p.check(), p.schema(), p.secrets(), p.keys(), p.ca(), p.freeze(), p.thaw(), p.hooks(), p.status(), p.providers(), p.types(), p.auditLog(), p.version())
 	return root
 }
 

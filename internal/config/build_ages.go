@@ -86,6 +86,13 @@ func (f *File) SecretUses() []SecretUse {
 			for _, field := range slices.Sorted(maps.Keys(c.Credentials)) {
 				add(c.Credentials[field], c.Provider+" "+field, s.Name+"/"+name)
 			}
+			if w := c.Webhooks; w != nil {
+				add(w.Secret, c.Provider+" webhook secret", s.Name+"/"+name)
+				add(w.Token, c.Provider+" verify token", s.Name+"/"+name)
+				for _, d := range w.Destinations {
+					add(d.SignWith, "delivery signing secret", s.Name+"/"+name+" "+d.Name)
+				}
+			}
 		}
 		if s.OpenID != nil {
 			for _, id := range slices.Sorted(maps.Keys(s.OpenID.Clients)) {

@@ -73,8 +73,8 @@ func (l *linker) needs() {
 	}
 	l.loginNeeds()
 	l.connectNeeds()
-	if len(ops) == 0 && l.conn.Login == nil && l.conn.Connect == nil && !l.v.at("browser").present() && !l.v.at("backend").present() {
-		l.fault(l.v, "nobody may call anything on this connection", "allow operations under browser or backend")
+	if len(ops) == 0 && l.conn.Login == nil && l.conn.Connect == nil && l.conn.Webhooks == nil && !l.v.at("browser").present() && !l.v.at("backend").present() {
+		l.fault(l.v, "nobody may call anything on this connection", "allow operations under browser or backend, or take events in under webhooks")
 	}
 	if l.conn.Mode != provider.Live && l.conn.Mode != provider.Sandbox {
 		return // a mock needs nothing, and walk has named any other mode

@@ -59,6 +59,7 @@ func (b *builder) connection(s *site.Site, name string, v, siteValue *value) *si
 	l.backend(v.at("backend"))
 	l.login(v.at("login"))
 	l.connect(v.at("connect"))
+	l.webhooks(v.at("webhooks"))
 	l.needs()
 	l.budgeted(siteValue)
 	return conn
@@ -263,25 +264,31 @@ func (l *linker) credentials(v *value) {
 }
 
 func (l *linker) secretRef(v *value, f provider.CredentialField) {
+	if ref, ok := l.ref(v, f.Name, l.site.Name+"/"+l.conn.Name); ok {
+		l.conn.Credentials[f.Name] = ref
+	}
+}
+
+// ref reads a reference to a secret that is called what in faults.
+func (l *linker) ref(v *value, what, sample string) (secret.Ref, bool) {
 	ref, err := secret.ParseRef(v.text)
 	switch {
 	case err != nil:
-		l.fault(v, fmt.Sprintf("%s is a secret, and what stands here is not a reference to one (the value is not shown)", f.Name), secretHint)
+		l.fault(v, what+" is a secret, and what stands here is not a reference to one (the value is not shown)", secretHint)
 	case slices.Contains(l.secrets, v.text):
 		l.fault(v, "the secret itself stands behind the reference's scheme (the value is not shown)", secretHint)
 	case ref.Scheme == "vault" && !l.vaultName(v, ref):
 	case ref.Scheme == "env" && env.CheckName(ref.Name) != nil:
 		l.fault(v, v.shown()+" does not name an environment variable", "write env:NAME with letters, digits and underscores")
 	case ref.Scheme == "keystore" && keystore.CheckName(ref.Name) != nil:
-		l.fault(v, v.shown()+" is not a name in the keystore", "write keystore:"+l.site.Name+"/"+l.conn.Name)
+		l.fault(v, v.shown()+" is not a name in the keystore", "write keystore:"+sample)
 	case ref.Scheme == "file":
 		ref.Name = l.resolve(ref.Name)
-		if l.private(v, ref.Name) {
-			l.conn.Credentials[f.Name] = ref
-		}
+		return ref, l.private(v, ref.Name)
 	default:
-		l.conn.Credentials[f.Name] = ref
+		return ref, true
 	}
+	return secret.Ref{}, false
 }
 
 // account reads an identifier that is no secret; it stands in the file itself, so that who

@@ -33,7 +33,7 @@ func connectionKeys() *key {
 		observeKey("Checks that only report for this connection."),
 		mockKeys(),
 		{name: "purpose", later: "consent and purposes are not recorded; do not connect a provider that needs the visitor's consent"},
-		{name: "webhooks", later: "let the provider deliver to the site's own handler meanwhile"},
+		webhookKeys(),
 		loginKeys(),
 		connectKeys(),
 	}}

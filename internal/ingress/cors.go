@@ -103,6 +103,8 @@ func (x *exchange) methods() []string {
 	switch x.route.end {
 	case endCall:
 		return x.route.site.methods[x.route.conn]
+	case endHook:
+		return x.world.hooks.Methods(x.route.site.site.Name, x.route.name)
 	case endReceipts, endLogout, endDeauthorize:
 		return []string{"POST"}
 	case endConnect:

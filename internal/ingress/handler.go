@@ -122,6 +122,8 @@ func (x *exchange) log(took time.Duration) {
 		switch {
 		case p.Status() >= http.StatusInternalServerError && p.Code != problem.ShuttingDown:
 			level, message, attrs = slog.LevelError, "failed", append(attrs, slog.Any("error", p))
+		case p.Code == problem.EventRefused: // the provider's dashboard says only that it failed
+			level, attrs = slog.LevelInfo, append(attrs, slog.Any("error", p))
 		case x.route.site != nil:
 			level = slog.LevelInfo
 		}
@@ -206,6 +208,8 @@ func (x *exchange) dispatch() *problem.Error {
 			return notFound()
 		}
 		return x.receipts()
+	case endHook:
+		return x.hook()
 	case endLogin, endCallback, endDeletion, endDeauthorize:
 		return x.login()
 	case endConnected:

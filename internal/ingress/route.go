@@ -31,6 +31,7 @@ const (
 	endConnections
 	endConnect
 	endConnected
+	endHook
 )
 
 // String names the endpoint in logs.
@@ -56,6 +57,8 @@ func (e endpoint) String() string {
 		return "login"
 	case endConnections, endConnect, endConnected:
 		return "connect"
+	case endHook:
+		return "hook"
 	case endMe:
 		return "me"
 	case endLogout:
@@ -135,6 +138,10 @@ func (r *siteRoutes) find(rest string) (route, *problem.Error) {
 		return out, nil
 	case "client.js":
 		out.end = endScript
+		return out, nil
+	}
+	if name, ok := r.routeHook(rest); ok {
+		out.end, out.name = endHook, name
 		return out, nil
 	}
 	if end, name := r.routeLogin(rest); end != nowhere {

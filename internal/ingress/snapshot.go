@@ -69,6 +69,8 @@ type World struct {
 	Logins Logins
 	// Connects lets visitors connect their accounts; nil: no site has connect.
 	Connects Connects
+	// Hooks takes providers' events in; nil: no site has hooks.
+	Hooks Hooks
 	// OpenID gives the OpenID provider of a site, or nil; nil: no site has one.
 	OpenID func(siteName string) OpenID
 	// Script gives a site's client.js; it is asked once per site.
@@ -90,6 +92,7 @@ type Snapshot struct {
 	sessions Sessions
 	receipts Receipts
 	logins   Logins
+	hooks    Hooks
 	connects Connects
 	hosts    map[string]*siteRoutes
 	paths    map[string]*siteRoutes
@@ -129,7 +132,7 @@ func NewSnapshot(w World) (*Snapshot, error) {
 		return nil, errors.New("build routes: Caller, Sessions and Script are needed")
 	}
 	s := &Snapshot{
-		caller: w.Caller, sessions: w.Sessions, receipts: w.Receipts, logins: w.Logins, connects: w.Connects,
+		caller: w.Caller, sessions: w.Sessions, receipts: w.Receipts, logins: w.Logins, hooks: w.Hooks, connects: w.Connects,
 		hosts: map[string]*siteRoutes{}, paths: map[string]*siteRoutes{}, gate: map[string]bool{},
 		ownHosts: map[string]*target{}, ownPorts: map[string]*ownPort{}, tunnels: w.SDK,
 	}

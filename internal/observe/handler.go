@@ -50,7 +50,7 @@ func Keys() map[string]Kind {
 	}
 	for _, k := range []string{"request", "site", "connection", "provider", "operation", "mode", "caller",
 		"code", "outcome", "limit", "config", "component", "listen", "host", "file", "version", "name",
-		"reason", "check", "decision", "signal", "panic", "protocol", "kind", "hint", "store", "key_id", "state"} {
+		"delivery", "event", "reason", "check", "decision", "signal", "panic", "protocol", "kind", "hint", "store", "key_id", "state"} {
 		keys[k] = Text
 	}
 	for _, k := range []string{"status", "attempt", "attempts", "count", "bytes", "bytes_in", "bytes_out",

@@ -53,6 +53,9 @@ const (
 	LoginState    Code = "login_state"
 	LoginUpstream Code = "login_upstream"
 
+	// EventRefused: a provider's event was not verified, or its address has no such hook.
+	EventRefused Code = "event_refused"
+
 	ConnectRequired   Code = "connect_required"
 	ReconnectRequired Code = "reconnect_required"
 	ConnectRefused    Code = "connect_refused"
@@ -146,6 +149,7 @@ func Codes() []Info {
 		{LoginRefused, http.StatusForbidden, "The sign-in was declined or does not count"},
 		{LoginState, http.StatusBadRequest, "This browser did not begin that sign-in"},
 		{LoginUpstream, http.StatusBadGateway, "The identity provider's answer does not count"},
+		{EventRefused, http.StatusUnauthorized, "The event is not accepted"},
 		{ConnectRequired, http.StatusForbidden, "The visitor has to connect an account first"},
 		{ReconnectRequired, http.StatusForbidden, "The visitor has to connect the account again"},
 		{ConnectRefused, http.StatusForbidden, "The account was not connected: the visitor or the provider declined"},

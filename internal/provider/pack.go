@@ -293,10 +293,9 @@ func (p *Pack) ErrorsOf(operation string) ErrorShape {
 	return p.Errors
 }
 
-// Webhook names the verification scheme and its parameters; the schemes are code
-// of a later issue.
+// Webhook names the verification scheme (a kind of package webhook/scheme) and its parameters.
 type Webhook struct {
-	Scheme          string            `json:"scheme"` // stripe_v1, paypal_cert, twilio_sha1, vonage_jwt, meta, none
+	Scheme          string            `json:"scheme"` // one of Schemes
 	Params          map[string]string `json:"params,omitempty"`
 	Unauthenticated bool              `json:"unauthenticated,omitempty"` // the provider signs nothing
 	Note            string            `json:"note,omitempty"`

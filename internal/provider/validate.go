@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"sallyport/internal/webhook/scheme"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ func Evidences() []string { return []string{"official code", "documentation", "t
 
 // Schemes are the names of webhook verification schemes.
 func Schemes() []string {
-	return []string{"stripe_v1", "paypal_cert", "twilio_sha1", "vonage_jwt", "meta", "none"}
+	return append(scheme.Kinds(), "none")
 }
 
 var (

@@ -143,7 +143,7 @@ func TestValidateFindsFaults(t *testing.T) {
 		{"header that the gate sets", func(p tree) { p["request_headers"] = []any{"stripe-version"} }, "is set by the gate"},
 		{"header with capitals", func(p tree) { p["response_headers"] = []any{"Request-Id"} }, "not a header name in lower case"},
 		{"unknown webhook scheme", func(p tree) { object(p["webhook"])["scheme"] = "trust" }, `webhook.scheme: "trust" is not known`},
-		{"unsigned but with a scheme", func(p tree) { object(p["webhook"])["unauthenticated"] = true }, "unauthenticated events have the scheme none"},
+		{"unsigned but with a scheme", func(p tree) { object(p["webhook"])["unauthenticated"] = true }, "unauthenticated events have the scheme secret_path or none"},
 		{"page without a sentence", func(p tree) { delete(object(p["surface"]), "page") }, "surface.page is empty"},
 		{"script over http", func(p tree) { object(p["surface"])["scripts"] = []any{"http://js.stripe.com"} }, "surface.scripts[0]"},
 		{"token endpoint of no server", func(p tree) {

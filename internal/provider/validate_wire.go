@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"regexp"
+	"sallyport/internal/webhook/scheme"
 	"slices"
 	"strconv"
 	"strings"
@@ -366,8 +367,13 @@ func (p *Pack) checkWebhook(f *faults) {
 	}
 	f.oneOf("webhook.scheme", p.Webhook.Scheme, Schemes())
 	f.text("webhook.source", p.Webhook.Source)
-	if p.Webhook.Unauthenticated && p.Webhook.Scheme != "none" {
-		f.add("webhook: unauthenticated events have the scheme none, not %q", p.Webhook.Scheme)
+	if p.Webhook.Scheme != "none" && slices.Contains(Schemes(), p.Webhook.Scheme) {
+		if _, err := scheme.New(scheme.Config{Kind: p.Webhook.Scheme, Params: p.Webhook.Params}); err != nil {
+			f.add("webhook: %v", err)
+		}
+	}
+	if p.Webhook.Unauthenticated && p.Webhook.Scheme != "none" && p.Webhook.Scheme != "secret_path" {
+		f.add("webhook: unauthenticated events have the scheme secret_path or none, not %q", p.Webhook.Scheme)
 	}
 }
 

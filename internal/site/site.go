@@ -126,6 +126,8 @@ type Connection struct {
 	Mock    MockFaults
 	// Login: visitors can sign in with this connection; nil: they cannot.
 	Login *Login
+	// Webhooks: the provider's events are taken in; nil: they are not.
+	Webhooks *Webhooks
 	// Connect: visitors can connect their own accounts at the provider; nil: they cannot.
 	Connect *Connect
 }

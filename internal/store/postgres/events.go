@@ -198,7 +198,7 @@ func (s *Store) ReplayEvents(ctx context.Context, f webhook.Filter, due time.Tim
 	c := chosen(f)
 	c.add(f.Destination != "", "d.destination = ?", f.Destination)
 	type row struct {
-		seq            int64
+		seq                int64
 		destination, order string
 	}
 	var last int64
