@@ -242,8 +242,10 @@ func TestWords(t *testing.T) {
 		`{"id":"evt_1","id":"evt_2","type":"a"}`:                        {},
 		`{"id":["evt_1"],"type":{"a":1}}`:                               {},
 		`not JSON`:                                                      {},
-		`{"id":1e400,"type":"a"} {"id":2}`:                              {ID: "1e400", Type: "a"},
-		strings.Repeat("[", 100) + strings.Repeat("]", 100):             {},
+		`{"id":1e400,"type":"a"}`:                                       {ID: "1e400", Type: "a"},
+		`{"id":"evt_1","type":"a"} {"id":"evt_2"}`:                      {},
+		``: {},
+		strings.Repeat("[", 100) + strings.Repeat("]", 100): {},
 	} {
 		r, err := s.Sign(scheme.Request{Method: "POST", Body: []byte(body), Now: time.Unix(1_800_000_000, 0)}, secret.NewValue([]byte("k")))
 		if err != nil {

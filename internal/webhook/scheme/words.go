@@ -26,7 +26,7 @@ func parsePointer(s string) (pointer, error) {
 		return pointer{query: name}, nil
 	}
 	if !strings.HasPrefix(s, "/") {
-		return pointer{}, errors.New("a pointer begins with / or query:")
+		return pointer{}, errors.New("a pointer begins with a slash, or with query: and a name")
 	}
 	steps := strings.Split(s[1:], "/")
 	for i, step := range steps {
@@ -142,12 +142,12 @@ func unique(body []byte) bool {
 		value bool // the next token of an object is a value
 	}
 	var open []level
-	for {
+	for n := 0; ; n++ {
 		t, err := dec.Token()
 		if errors.Is(err, io.EOF) {
-			return len(open) == 0
+			return n > 0 && len(open) == 0
 		}
-		if err != nil {
+		if err != nil || n > 0 && len(open) == 0 { // a second value
 			return false
 		}
 		delim, isDelim := t.(json.Delim)
