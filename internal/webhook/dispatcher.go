@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -8,9 +9,9 @@ import (
 )
 
 const (
-	// poll is how often due deliveries are looked for that nobody woke the dispatcher for:
+	// usualPoll is how often due deliveries are looked for that nobody woke the dispatcher for:
 	// retries, and what other nodes took in.
-	poll = time.Second
+	usualPoll = time.Second
 	// lookAgain is how often it is asked which destinations are disabled.
 	lookAgain = 10 * time.Second
 	// disableAfter is how long a destination fails before nothing is sent to it any more.
@@ -38,6 +39,7 @@ type Dispatcher struct {
 	log    *slog.Logger
 	now    func() time.Time
 	holder string
+	poll   time.Duration
 
 	mu      sync.Mutex
 	lanes   map[string]*lane
@@ -66,11 +68,13 @@ type Options struct {
 	Alert  func(context.Context, Alert)
 	Log    *slog.Logger
 	Now    func() time.Time
+	// Poll is how often due deliveries are looked for; 0: every second.
+	Poll time.Duration
 }
 
 // NewDispatcher makes a Dispatcher without destinations.
 func NewDispatcher(o Options) *Dispatcher {
-	return &Dispatcher{queue: o.Queue, sealer: o.Sealer, alert: o.Alert, log: o.Log, now: o.Now, holder: newID(), lanes: map[string]*lane{}}
+	return &Dispatcher{poll: cmp.Or(o.Poll, usualPoll), queue: o.Queue, sealer: o.Sealer, alert: o.Alert, log: o.Log, now: o.Now, holder: newID(), lanes: map[string]*lane{}}
 }
 
 // Set makes destinations those of a configuration. Attempts under way end as they began.
@@ -106,7 +110,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	d.mu.Lock()
 	d.running = work
 	d.mu.Unlock()
-	tick := time.NewTicker(poll)
+	tick := time.NewTicker(d.poll)
 	defer tick.Stop()
 	var looked time.Time
 	for ctx.Err() == nil {
@@ -208,9 +212,7 @@ func (d *Dispatcher) claim(ctx context.Context, l *lane) {
 		l.again = false
 		d.mu.Unlock()
 		if wait > 0 {
-			if !pause(ctx, min(wait, poll)) {
-				continue
-			}
+			pause(ctx, min(wait, d.poll))
 			continue
 		}
 		jobs, err := d.queue.ClaimDeliveries(ctx, Claim{Destination: to.Name, Holder: d.holder, For: claimTime, Limit: room}, d.now())
@@ -223,14 +225,12 @@ func (d *Dispatcher) claim(ctx context.Context, l *lane) {
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) bool {
+func pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return false
 	case <-t.C:
-		return true
 	}
 }
 
