@@ -160,3 +160,16 @@ func (s *Store) Healths(ctx context.Context) (out []webhook.Health, err error) {
 	}
 	return out, rows.Err()
 }
+
+// releaseClaims makes deliveries due at once that the process before was attempting: nobody else
+// serves from this file, so that nobody can be at them.
+func (s *Store) releaseClaims(ctx context.Context) error {
+	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+		_, err := exec(tx, `UPDATE event_deliveries SET held_by = '', due = ? WHERE state = 0 AND held_by <> ''`, millis(s.now()))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("take over deliveries of the process before: %w", err)
+	}
+	return nil
+}

@@ -135,5 +135,5 @@ func (s *Store) closeOrphans(ctx context.Context) error {
 	if n > 0 {
 		s.log.WarnContext(ctx, "calls of the process before have an unknown outcome", "count", n)
 	}
-	return nil
+	return s.releaseClaims(ctx)
 }
