@@ -59,6 +59,9 @@ func (s suites) load(folder string) (*testFiles, error) {
 	dir := filepath.Join(root, "internal", folder)
 	if _, err := os.Stat(dir); err != nil {
 		dir = filepath.Join(root, "test", folder)
+		if below, err := filepath.Glob(filepath.Join(root, "internal", "*", folder)); err == nil && len(below) == 1 {
+			dir = below[0]
+		}
 	}
 	paths, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
 	if err != nil || len(paths) == 0 {
