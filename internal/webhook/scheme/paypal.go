@@ -33,13 +33,16 @@ type paypal struct {
 	fetch     func(ctx context.Context, url string) ([]byte, error)
 	roots     *x509.CertPool
 
-	mu    sync.Mutex
-	cache map[string]cached
+	mu      sync.Mutex
+	cache   map[string]cached
+	minute  time.Time // in which fetched were asked for
+	fetched int
 }
 
 type cached struct {
 	key   *rsa.PublicKey
-	until time.Time
+	until time.Time // then it is fetched anew
+	ends  time.Time // then it is good for nothing
 }
 
 const (
@@ -47,6 +50,9 @@ const (
 	certificateFor = time.Hour
 	// maxCertificates bounds the memory: PayPal uses one or two at a time.
 	maxCertificates = 16
+	// maxFetches bounds how often certificates are asked for in a minute: anybody can send an
+	// address that has not been seen.
+	maxFetches = 10
 )
 
 func newPayPal(p *params, c Config) kind {
@@ -109,6 +115,12 @@ func (k *paypal) certificate(ctx context.Context, address string, now time.Time)
 	if ok && now.Before(c.until) {
 		return c.key, nil
 	}
+	if !k.mayFetch(now) {
+		if ok && now.Before(c.ends) {
+			return c.key, nil
+		}
+		return nil, fmt.Errorf("%w: too many certificates were asked for", ErrUnavailable)
+	}
 	if k.fetch == nil {
 		return nil, fmt.Errorf("%w: certificates cannot be fetched", ErrUnavailable)
 	}
@@ -125,8 +137,19 @@ func (k *paypal) certificate(ctx context.Context, address string, now time.Time)
 	if len(k.cache) >= maxCertificates {
 		clear(k.cache)
 	}
-	k.cache[address] = cached{key, earliest(until, now.Add(certificateFor))}
+	k.cache[address] = cached{key, earliest(until, now.Add(certificateFor)), until}
 	return key, nil
+}
+
+// mayFetch counts a fetch, if one is left in this minute.
+func (k *paypal) mayFetch(now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if m := now.Truncate(time.Minute); !m.Equal(k.minute) {
+		k.minute, k.fetched = m, 0
+	}
+	k.fetched++
+	return k.fetched <= maxFetches
 }
 
 func earliest(a, b time.Time) time.Time {

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"testing"
@@ -93,6 +94,43 @@ func TestPayPal(t *testing.T) {
 	}
 	if fetched != 0 {
 		t.Errorf("%d addresses that are not PayPal's were asked", fetched)
+	}
+	// Somebody who sends addresses that nobody has seen has ten of them asked for in a minute;
+	// meanwhile the certificate that is known goes on to count, past its hour too.
+	s2, err := scheme.New(scheme.Config{Kind: "paypal_cert", Roots: roots, Fetch: func(_ context.Context, url string) ([]byte, error) {
+		if url != paypalCertificate {
+			return nil, errors.New("404")
+		}
+		return file, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hours := r
+	if _, err := s2.Verify(t.Context(), r, value(paypalWebhook)); err != nil {
+		t.Fatal(err)
+	}
+	hours.Now = r.Now.Add(2 * time.Hour)
+	fetched = 0
+	unseen, err := scheme.New(scheme.Config{Kind: "paypal_cert", Fetch: func(context.Context, string) ([]byte, error) { fetched++; return nil, errors.New("404") }, Roots: roots})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		changed := hours
+		changed.Header = r.Header.Clone()
+		changed.Header.Set("Paypal-Cert-Url", fmt.Sprintf("https://api.paypal.com/v1/notifications/certs/CERT-%d", i))
+		for _, s := range []*scheme.Scheme{s2, unseen} {
+			if _, err := s.Verify(t.Context(), changed, value(paypalWebhook)); err == nil {
+				t.Fatal("accepted")
+			}
+		}
+	}
+	if fetched != 10 {
+		t.Errorf("%d fetches in a minute", fetched)
+	}
+	if _, err := s2.Verify(t.Context(), hours, value(paypalWebhook)); err != nil {
+		t.Errorf("the known certificate: %v", err)
 	}
 	bare := r
 	bare.Header = r.Header.Clone()
