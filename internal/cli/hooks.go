@@ -50,7 +50,7 @@ func filterFlags(cmd *cobra.Command, f *webhook.Filter, since *time.Duration) {
 
 func (p *Program) checkFilter(f *webhook.Filter, since time.Duration) error {
 	if f.State != "" && !slices.Contains(webhook.States(), f.State) {
-		return usage("there is no state "+quote(f.State), "write "+strings.Join(webhook.States(), ", "))
+		return usage("there is no state "+quote(f.State), "write one of "+strings.Join(webhook.States(), ", "))
 	}
 	if since < 0 {
 		return usage("--since is negative", "write a time such as 24h")
@@ -258,7 +258,7 @@ func (p *Program) replay(ctx context.Context, f webhook.Filter) error {
 	if err != nil {
 		return err
 	}
-	return p.facts(map[string]int{"deliveries": n}, func() { p.line("%d deliveries are due again", n) })
+	return p.facts(map[string]int{"deliveries": n}, func() { p.line("deliveries that are due again: %d", n) })
 }
 
 // shownDestination is a destination as it is printed.
@@ -323,7 +323,7 @@ func (p *Program) destinations(ctx context.Context, enable, disable string) erro
 	if err := p.facts(list, func() { p.printDestinations(list) }); err != nil {
 		return err
 	}
-	if bad {
+	if bad && enable+disable == "" {
 		return found("a destination fails or is disabled", "look at its handler; `sallyport hooks destinations --enable NAME` starts one that is disabled")
 	}
 	return nil

@@ -176,6 +176,9 @@ func (b *builder) duration(v *value, least, most time.Duration) time.Duration {
 
 // span writes a duration as people do: 15m, not 15m0s.
 func span(d time.Duration) string {
+	if d >= time.Hour && d%time.Hour == 0 {
+		return strings.TrimSuffix(d.String(), "0m0s")
+	}
 	if d >= time.Minute && d%time.Minute == 0 {
 		return strings.TrimSuffix(d.String(), "0s")
 	}

@@ -88,7 +88,7 @@ func (l *linker) hookScheme(v *value, in *site.Webhooks) {
 	case name != "":
 		preset, ok := scheme.Preset(name)
 		if !ok && !slices.Contains(scheme.Kinds(), name) {
-			l.fault(at, "found "+at.shown(), "write one of "+strings.Join(append(scheme.Presets(), scheme.Kinds()...), ", "))
+			l.fault(at, "found "+at.shown(), "write one of "+strings.Join(slices.Compact(slices.Sorted(slices.Values(append(scheme.Presets(), scheme.Kinds()...)))), ", "))
 			return
 		}
 		if c.Kind = preset.Kind; !ok {
