@@ -195,8 +195,8 @@ declare module "sallyport/shop" {
     "bad_target" | "body_too_large" | "budget_exhausted" | "challenge_refused" | "challenge_required" |
     "client_address_missing" | "connect_refused" | "connect_required" | "connect_state" |
     "connect_upstream" | "contract_too_complex" | "contract_violation" | "credential_refused" |
-    "credential_unavailable" | "egress_denied" | "expectation_failed" | "frozen" | "guard_refused" |
-    "headers_too_large" | "http_version" | "https_required" | "idempotency_conflict" |
+    "credential_unavailable" | "egress_denied" | "event_refused" | "expectation_failed" | "frozen" |
+    "guard_refused" | "headers_too_large" | "http_version" | "https_required" | "idempotency_conflict" |
     "idempotency_in_progress" | "idempotency_unknown" | "internal" | "login_refused" | "login_required" |
     "login_state" | "login_upstream" | "method_not_allowed" | "not_found" | "not_owned" |
     "operation_refused" | "order_refused" | "origin_refused" | "overloaded" | "parameter_refused" |
