@@ -13,8 +13,8 @@ import (
 
 // twilio is X-Twilio-Signature: base64 of HMAC-SHA1, keyed with the account's auth token, over the
 // public address and, for forms, the fields sorted by name: name and value of each, a repeated
-// name's values sorted and without doubles, as twilio-node does it (src/webhooks/webhooks.ts at
-// 45d3d65; twilio-go takes the first value only). JSON bodies are bound by bodySHA256 in the
+// name's values sorted and without doubles, as twilio-node 6.2.0 does it (lib/webhooks/webhooks.js;
+// twilio-go takes the first value only). JSON bodies are bound by bodySHA256 in the
 // address. There is no time: the event's id and the memory of duplicates stand for it.
 // I-Twilio-Idempotency-Token is not signed, so it is no event id here.
 type twilio struct{ header string }
@@ -76,47 +76,17 @@ func twilioFields(r Request) (string, error) {
 	for name := range form {
 		names = append(names, name)
 	}
-	slices.Sort(names)
+	slices.SortFunc(names, compareUTF16)
 	var out strings.Builder
 	for _, name := range names {
 		values := slices.Clone(form[name])
-		slices.Sort(values)
+		slices.SortFunc(values, compareUTF16)
 		for _, v := range slices.Compact(values) {
 			out.WriteString(name)
 			out.WriteString(v)
 		}
 	}
 	return out.String(), nil
-}
-
-// twilioAddresses are the forms in which Twilio may have signed an address: as it stands, with
-// and without the standard port, each also with the quote that browsers escape.
-func twilioAddresses(address string) []string {
-	scheme, rest, ok := strings.Cut(address, "://")
-	if !ok {
-		return []string{address}
-	}
-	at := strings.IndexAny(rest, "/?#")
-	if at < 0 {
-		at = len(rest)
-	}
-	host, path := rest[:at], rest[at:]
-	port := map[string]string{"https": ":443", "http": ":80"}[scheme]
-	hosts := []string{host}
-	if name, ok := strings.CutSuffix(host, port); ok && port != "" {
-		hosts = append(hosts, name)
-	} else if strings.LastIndexByte(host, ':') <= strings.LastIndexAny(host, "]@") {
-		hosts = append(hosts, host+port)
-	}
-	var out []string
-	for _, h := range hosts {
-		whole := scheme + "://" + h + path
-		out = append(out, whole)
-		if escaped := strings.ReplaceAll(whole, "'", "%27"); escaped != whole {
-			out = append(out, escaped)
-		}
-	}
-	return out
 }
 
 func (k *twilio) sign(r Request, key []byte) (Request, error) {

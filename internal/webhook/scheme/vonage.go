@@ -41,6 +41,8 @@ const maxToken = 8 << 10
 
 type vonageClaims struct {
 	IssuedAt json.Number `json:"iat"`
+	Expires  json.Number `json:"exp"`
+	Begins   json.Number `json:"nbf"`
 	ID       string      `json:"jti"`
 	Issuer   string      `json:"iss"`
 	Hash     string      `json:"payload_hash"`
@@ -79,7 +81,26 @@ func (k *vonage) verify(_ context.Context, r Request, keys [][]byte) (Verified, 
 	if err != nil {
 		return Verified{}, err
 	}
+	if err := claims.valid(r.Now); err != nil {
+		return Verified{}, err
+	}
 	return Verified{Signed: signed}, window(signed, r.Now, k.tolerance)
+}
+
+// valid holds a token to its own limits, where it has some: Vonage's have none so far, and a
+// token that says it has ended has ended.
+func (c vonageClaims) valid(now time.Time) error {
+	if c.Expires != "" {
+		if t, err := seconds(c.Expires.String()); err != nil || !now.Before(t) {
+			return refuse("the token has ended")
+		}
+	}
+	if c.Begins != "" {
+		if t, err := seconds(c.Begins.String()); err != nil || now.Before(t) {
+			return refuse("the token has not begun")
+		}
+	}
+	return nil
 }
 
 func segment(s string, into any) bool {
