@@ -183,7 +183,7 @@ func (e *events) Receive(ctx context.Context, r ingress.HookRequest) (ingress.Ho
 
 const (
 	receivedPoll  = 200 * time.Millisecond
-	receivedBatch = 500
+	receivedBatch = 250
 )
 
 // moveReceived takes the lines of events into the audit log until ctx ends, each once but for a
@@ -208,17 +208,13 @@ func (g *Gate) moveReceived(ctx context.Context) error {
 	}
 }
 
-// recordReceived writes lines at the same time, so that they share the log's groups.
+// recordReceived writes the lines of events that were taken in.
 func (g *Gate) recordReceived(ctx context.Context, lines []webhook.Received) error {
-	errs := make([]error, len(lines))
-	var all sync.WaitGroup
+	all := make([]audit.Event, len(lines))
 	for i, l := range lines {
-		all.Go(func() {
-			errs[i] = g.audit.Record(ctx, audit.Event{Kind: audit.KindEventReceived, Request: "event-" + l.Event, Site: l.Site, Connection: l.Connection, Caller: "provider", Name: l.Event})
-		})
+		all[i] = audit.Event{Kind: audit.KindEventReceived, Request: "event-" + l.Event, Site: l.Site, Connection: l.Connection, Caller: "provider", Name: l.Event}
 	}
-	all.Wait()
-	return errors.Join(errs...)
+	return g.audit.RecordAll(ctx, all)
 }
 
 // purgeEvents removes events that were kept as long as the file says.

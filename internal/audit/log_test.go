@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -88,5 +89,48 @@ func entriesOf(t testing.TB, raw []byte) []Entry {
 			all = append(all, e)
 		}
 		off = next
+	}
+}
+
+// TestRecordAllKeepsOrder: lines of one call are on disk when it returns, in their order, though
+// they are more than one group takes; what cannot be recorded is an error.
+func TestRecordAllKeepsOrder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "audit")
+	l := mustOpen(t, dir, testOptions())
+	lines := make([]Event, 2*maxGroup+7)
+	for i := range lines {
+		lines[i] = Event{Kind: KindEventReceived, Site: "shop", Connection: "pay", Caller: "provider", Name: fmt.Sprintf("event%d", i)}
+	}
+	if err := l.RecordAll(t.Context(), lines); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(segmentName(filepath.Join(dir, "wal"), 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entriesOf(t, raw) {
+		if e.Kind == KindEventReceived {
+			names = append(names, e.Name)
+		}
+	}
+	if len(names) != len(lines) {
+		t.Fatalf("%d of %d lines are on disk", len(names), len(lines))
+	}
+	for i, name := range names {
+		if name != lines[i].Name {
+			t.Fatalf("line %d is %q", i, name)
+		}
+	}
+	if err := l.RecordAll(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	if err := l.RecordAll(t.Context(), []Event{lines[0], {Kind: "nonsense"}}); err == nil {
+		t.Error("an unknown kind was recorded")
+	}
+	mustClose(t, l)
+	mustVerify(t, dir, Anchor{})
+	if err := l.RecordAll(t.Context(), lines); err == nil {
+		t.Error("a closed log took lines")
 	}
 }

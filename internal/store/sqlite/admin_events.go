@@ -9,7 +9,7 @@ import (
 )
 
 // addEvent writes the event of an act in the act's own transaction.
-func (s *Store) addEvent(tx *sql.Tx, e audit.AdminEvent) error {
+func (s *Store) addEvent(tx *tx, e audit.AdminEvent) error {
 	_, err := exec(tx, `INSERT INTO admin_events (kind, site, connection, name, at) VALUES (?, ?, ?, ?, ?)`,
 		string(e.Kind), e.Site, e.Connection, e.Name, millis(s.now()))
 	return err
@@ -17,7 +17,7 @@ func (s *Store) addEvent(tx *sql.Tx, e audit.AdminEvent) error {
 
 // CreateAdminEvent implements audit.AdminEvents.
 func (s *Store) CreateAdminEvent(ctx context.Context, e audit.AdminEvent) error {
-	if err := s.writer.do(ctx, func(tx *sql.Tx) error { return s.addEvent(tx, e) }); err != nil {
+	if err := s.writer.do(ctx, func(tx *tx) error { return s.addEvent(tx, e) }); err != nil {
 		return fmt.Errorf("store event %s: %w", e.Kind, err)
 	}
 	return nil
@@ -48,7 +48,7 @@ func (s *Store) ListAdminEvents(ctx context.Context, limit int) ([]audit.AdminEv
 
 // DeleteAdminEvent implements audit.AdminEvents.
 func (s *Store) DeleteAdminEvent(ctx context.Context, id int64) error {
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		_, err := exec(tx, `DELETE FROM admin_events WHERE id = ?`, id)
 		return err
 	})

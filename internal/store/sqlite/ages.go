@@ -10,7 +10,7 @@ import (
 
 // SeeSecrets implements age.Store.
 func (s *Store) SeeSecrets(ctx context.Context, list []age.Sighting) error {
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		for _, x := range list {
 			_, err := exec(tx, `INSERT INTO secret_ages (ref, print, since, used) VALUES (?1, ?2, ?3, ?4)
 				ON CONFLICT (ref) DO UPDATE SET since = CASE WHEN print = ?2 THEN since ELSE ?3 END, print = ?2,

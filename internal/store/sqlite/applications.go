@@ -9,7 +9,7 @@ import (
 	"sallyport/internal/session"
 )
 
-func addApplication(tx *sql.Tx, k session.StoredKey) error {
+func addApplication(tx *tx, k session.StoredKey) error {
 	if k.Application == nil {
 		return nil
 	}

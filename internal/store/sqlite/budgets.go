@@ -23,7 +23,7 @@ func accountArgs(a budget.Account) []any {
 // TakeBudgets implements budget.Store.
 func (s *Store) TakeBudgets(ctx context.Context, takes []budget.Take) ([]budget.Taken, error) {
 	out := make([]budget.Taken, len(takes))
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		for i, t := range takes {
 			b, _, err := findBudget(tx, t.Limit.Account)
 			if err != nil {
@@ -44,7 +44,7 @@ func (s *Store) TakeBudgets(ctx context.Context, takes []budget.Take) ([]budget.
 
 // ReturnBudgets implements budget.Store.
 func (s *Store) ReturnBudgets(ctx context.Context, returns []budget.Return) error {
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		for _, r := range returns {
 			b, found, err := findBudget(tx, r.Account)
 			if err != nil {
@@ -90,7 +90,7 @@ func (s *Store) ListBudgets(ctx context.Context) ([]budget.Balance, error) {
 // PurgeBudgets implements budget.Store.
 func (s *Store) PurgeBudgets(ctx context.Context, before time.Time) (int, error) {
 	var n int64
-	err := s.writer.do(ctx, func(tx *sql.Tx) (err error) {
+	err := s.writer.do(ctx, func(tx *tx) (err error) {
 		n, err = exec(tx, `DELETE FROM budgets WHERE start < ?`, millis(before))
 		return err
 	})
@@ -100,7 +100,7 @@ func (s *Store) PurgeBudgets(ctx context.Context, before time.Time) (int, error)
 	return int(n), nil
 }
 
-func findBudget(tx *sql.Tx, a budget.Account) (budget.Balance, bool, error) {
+func findBudget(tx *tx, a budget.Account) (budget.Balance, bool, error) {
 	b, err := scanBudget(tx.QueryRow(budgetSelect+budgetWhere, accountArgs(a)...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return budget.Balance{Account: a}, false, nil
@@ -117,7 +117,7 @@ func scanBudget(row interface{ Scan(...any) error }) (budget.Balance, error) {
 	return b, err
 }
 
-func keepBudget(tx *sql.Tx, b budget.Balance) error {
+func keepBudget(tx *tx, b budget.Balance) error {
 	_, err := exec(tx, `INSERT INTO budgets (`+budgetColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET start = excluded.start, taken = excluded.taken, unvouched = excluded.unvouched,
 			calls = excluded.calls, told = excluded.told`,

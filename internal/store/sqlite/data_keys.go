@@ -25,7 +25,7 @@ func (s *Store) FindDataKey(ctx context.Context, owner string) ([]byte, error) {
 // CreateDataKey implements seal.KeyStore.
 func (s *Store) CreateDataKey(ctx context.Context, owner string, wrapped []byte) ([]byte, error) {
 	var stored []byte
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		if _, err := exec(tx, `INSERT INTO data_keys (owner, wrapped, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
 			owner, wrapped, millis(s.now())); err != nil {
 			return err
@@ -63,7 +63,7 @@ func (s *Store) ListDataKeys(ctx context.Context) (map[string][]byte, error) {
 // ReplaceDataKey implements seal.RotatingStore.
 func (s *Store) ReplaceDataKey(ctx context.Context, owner string, old, fresh []byte) (bool, error) {
 	var n int64
-	err := s.writer.do(ctx, func(tx *sql.Tx) (err error) {
+	err := s.writer.do(ctx, func(tx *tx) (err error) {
 		n, err = exec(tx, `UPDATE data_keys SET wrapped = ? WHERE owner = ? AND wrapped = ?`, fresh, owner, old)
 		return err
 	})

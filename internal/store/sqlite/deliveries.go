@@ -29,7 +29,7 @@ func (s *Store) DueDestinations(ctx context.Context, of []string, now time.Time)
 // end: one that lapses is due again by itself.
 func (s *Store) ClaimDeliveries(ctx context.Context, c webhook.Claim, now time.Time) (out []webhook.Job, err error) {
 	var seqs []int64
-	err = s.writer.do(ctx, func(tx *sql.Tx) (err error) {
+	err = s.writer.do(ctx, func(tx *tx) (err error) {
 		seqs, err = numbers(tx.Query(`SELECT seq FROM event_deliveries WHERE state = 0 AND destination = ? AND due <= ? ORDER BY due, seq LIMIT ?`, c.Destination, millis(now), c.Limit))
 		for _, seq := range seqs {
 			if err == nil {
@@ -42,7 +42,7 @@ func (s *Store) ClaimDeliveries(ctx context.Context, c webhook.Claim, now time.T
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
 	for _, seq := range seqs {
-		j, err := s.job(ctx, seq)
+		j, err := scanJob(s.jobs.QueryRowContext(ctx, seq))
 		if err != nil {
 			return nil, fmt.Errorf("read delivery: %w", err)
 		}
@@ -51,18 +51,21 @@ func (s *Store) ClaimDeliveries(ctx context.Context, c webhook.Claim, now time.T
 	return out, nil
 }
 
-func (s *Store) job(ctx context.Context, seq int64) (j webhook.Job, err error) {
+// jobQuery reads a delivery with its event. It is asked once for each attempt, so it is compiled once.
+const jobQuery = `SELECT ` + deliveryColumns + `, e.site, e.connection, e.mode, e.type, e.object, e.received, e.sealed
+	FROM event_deliveries d JOIN events e ON e.seq = d.event WHERE d.seq = ?`
+
+func scanJob(row *sql.Row) (j webhook.Job, err error) {
 	var at sql.NullInt64
 	e := &j.Of
-	j.Delivery, err = scanDelivery(s.read.QueryRowContext(ctx, `SELECT `+deliveryColumns+`, e.site, e.connection, e.mode, e.type, e.object, e.received, e.sealed
-		FROM event_deliveries d JOIN events e ON e.seq = d.event WHERE d.seq = ?`, seq), &e.Site, &e.Connection, &e.Mode, &e.Type, &e.Object, &at, &e.Sealed)
+	j.Delivery, err = scanDelivery(row, &e.Site, &e.Connection, &e.Mode, &e.Type, &e.Object, &at, &e.Sealed)
 	e.ID, e.Received = j.Event, moment(at)
 	return j, err
 }
 
 // FinishDelivery implements webhook.Queue.
 func (s *Store) FinishDelivery(ctx context.Context, id, holder string, r webhook.Result, now time.Time) (kept bool, err error) {
-	err = s.writer.do(ctx, func(tx *sql.Tx) error {
+	err = s.writer.do(ctx, func(tx *tx) error {
 		kept = false
 		var ended any
 		if r.State >= webhook.Done {
@@ -103,7 +106,7 @@ func (s *Store) ReportHealth(ctx context.Context, destination string, ok bool, n
 	if !ok {
 		since = millis(now)
 	}
-	err = s.writer.do(ctx, func(tx *sql.Tx) error {
+	err = s.writer.do(ctx, func(tx *tx) error {
 		_, err := tx.Exec(`INSERT INTO event_destinations (destination, failing_since) VALUES (?1, ?2)
 			ON CONFLICT (destination) DO UPDATE SET failing_since = CASE WHEN ?2 IS NULL THEN NULL ELSE coalesce(failing_since, ?2) END`, destination, since)
 		return err
@@ -131,7 +134,7 @@ func (s *Store) SetDisabled(ctx context.Context, destination, reason string, now
 	if reason != "" {
 		at = millis(now)
 	}
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		_, err := tx.Exec(`INSERT INTO event_destinations (destination, disabled, reason) VALUES (?1, ?2, ?3)
 			ON CONFLICT (destination) DO UPDATE SET disabled = ?2, reason = ?3, failing_since = CASE WHEN ?2 IS NULL THEN NULL ELSE failing_since END`, destination, at, reason)
 		return err
@@ -164,7 +167,7 @@ func (s *Store) Healths(ctx context.Context) (out []webhook.Health, err error) {
 // releaseClaims makes deliveries due at once that the process before was attempting: nobody else
 // serves from this file, so that nobody can be at them.
 func (s *Store) releaseClaims(ctx context.Context) error {
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		_, err := exec(tx, `UPDATE event_deliveries SET held_by = '', due = ? WHERE state = 0 AND held_by <> ''`, millis(s.now()))
 		return err
 	})

@@ -13,7 +13,7 @@ import (
 
 // AddEvent implements webhook.Intake.
 func (s *Store) AddEvent(ctx context.Context, e webhook.Event, to []webhook.Delivery) (added bool, err error) {
-	err = s.writer.do(ctx, func(tx *sql.Tx) error {
+	err = s.writer.do(ctx, func(tx *tx) error {
 		added = false
 		res, err := tx.Exec(`INSERT INTO events (id, site, connection, mode, dedupe, type, object, received, sealed)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (site, connection, mode, dedupe) DO NOTHING`,
@@ -40,7 +40,7 @@ func (s *Store) AddEvent(ctx context.Context, e webhook.Event, to []webhook.Deli
 	return added, nil
 }
 
-func addDeliveries(tx *sql.Tx, event int64, to []webhook.Delivery) error {
+func addDeliveries(tx *tx, event int64, to []webhook.Delivery) error {
 	for _, d := range to {
 		_, err := tx.Exec(`INSERT INTO event_deliveries (id, event, destination, ordered, due, state)
 			SELECT ?1, ?2, ?3, ?4, ?5, CASE WHEN ?4 <> '' AND EXISTS (SELECT 1 FROM event_deliveries WHERE destination = ?3 AND ordered = ?4 AND ordered <> '' AND state < 2) THEN 1 ELSE 0 END`,
@@ -61,7 +61,7 @@ func (s *Store) MoveReceived(ctx context.Context, limit int, move func(context.C
 	if err := move(ctx, lines); err != nil {
 		return 0, err
 	}
-	err = s.writer.do(ctx, func(tx *sql.Tx) error {
+	err = s.writer.do(ctx, func(tx *tx) error {
 		_, err := tx.Exec(`DELETE FROM events_received WHERE seq <= ?`, last)
 		return err
 	})
@@ -196,7 +196,7 @@ func (s *Store) ReplayEvents(ctx context.Context, f webhook.Filter, due time.Tim
 	var last int64
 	for more := true; more; {
 		count := 0
-		err = s.writer.do(ctx, func(tx *sql.Tx) (err error) {
+		err = s.writer.do(ctx, func(tx *tx) (err error) {
 			count = 0
 			seqs, err := numbers(tx.Query(`SELECT d.seq FROM event_deliveries d JOIN events e ON e.seq = d.event WHERE `+where+
 				` AND d.seq > ? ORDER BY d.seq LIMIT ?`, append(append([]any(nil), args...), last, replayBatch)...))
@@ -224,7 +224,7 @@ func (s *Store) ReplayEvents(ctx context.Context, f webhook.Filter, due time.Tim
 }
 
 // replayOne makes a delivery due, behind those of its order that are under way.
-func replayOne(tx *sql.Tx, seq int64, due time.Time) (int64, error) {
+func replayOne(tx *tx, seq int64, due time.Time) (int64, error) {
 	return exec(tx, `UPDATE event_deliveries AS d SET attempts = 0, due = ?2, status = 0, reason = '', ended = NULL, held_by = '',
 		state = CASE WHEN ordered <> '' AND EXISTS (SELECT 1 FROM event_deliveries o WHERE o.destination = d.destination
 			AND o.ordered = d.ordered AND o.ordered <> '' AND o.state < 2 AND o.seq <> d.seq) THEN 1 ELSE 0 END
@@ -268,7 +268,7 @@ const purgeBatch = 500
 
 // PurgeEvents implements webhook.Store.
 func (s *Store) PurgeEvents(ctx context.Context, site, connection string, before time.Time) (n int, err error) {
-	err = s.writer.do(ctx, func(tx *sql.Tx) error {
+	err = s.writer.do(ctx, func(tx *tx) error {
 		changed, err := exec(tx, `DELETE FROM events WHERE seq IN (SELECT seq FROM events e WHERE site = ? AND connection = ? AND received < ?
 			AND NOT EXISTS (SELECT 1 FROM event_deliveries d WHERE d.event = e.seq AND d.state < 2) LIMIT ?)`, site, connection, millis(before), purgeBatch)
 		n = int(changed)

@@ -17,7 +17,7 @@ func (s *Store) Freeze(ctx context.Context, f egress.Freeze) error {
 	if f.Site == "" {
 		return errors.New("freeze: a site is required")
 	}
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		n, err := exec(tx, `INSERT INTO freezes (site, connection, reason, by, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 			f.Site, f.Connection, f.Reason, f.By, millis(f.At))
 		if err != nil || n == 0 {
@@ -34,7 +34,7 @@ func (s *Store) Freeze(ctx context.Context, f egress.Freeze) error {
 // Thaw implements egress.FreezeStore.
 func (s *Store) Thaw(ctx context.Context, site, connection string) (bool, error) {
 	var n int64
-	err := s.writer.do(ctx, func(tx *sql.Tx) (err error) {
+	err := s.writer.do(ctx, func(tx *tx) (err error) {
 		n, err = exec(tx, `DELETE FROM freezes WHERE site = ? AND connection = ?`, site, connection)
 		if err != nil || n == 0 {
 			return err

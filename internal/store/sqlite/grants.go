@@ -65,8 +65,8 @@ func (s *Store) ListGrants(ctx context.Context, site, subject string) (out []gra
 
 // DeleteGrant implements grant.Store.
 func (s *Store) DeleteGrant(ctx context.Context, k grant.Key) (g grant.Stored, found bool, err error) {
-	err = s.writer.do(ctx, func(tx *sql.Tx) (err error) {
-		g, found, err = scanGrant(tx.QueryRowContext(ctx, `DELETE FROM grants`+grantWhere+` RETURNING `+grantColumns, grantArgs(k)...))
+	err = s.writer.do(ctx, func(tx *tx) (err error) {
+		g, found, err = scanGrant(tx.QueryRow(`DELETE FROM grants`+grantWhere+` RETURNING `+grantColumns, grantArgs(k)...))
 		return err
 	})
 	if err != nil {
@@ -78,7 +78,7 @@ func (s *Store) DeleteGrant(ctx context.Context, k grant.Key) (g grant.Stored, f
 // LeaseGrant implements grant.Leases. A lease that ends later than any can is one of a clock
 // that was wrong, and does not count.
 func (s *Store) LeaseGrant(ctx context.Context, k grant.Key, l grant.Lease) (g grant.Stored, found, granted bool, err error) {
-	err = s.writer.do(ctx, func(tx *sql.Tx) error {
+	err = s.writer.do(ctx, func(tx *tx) error {
 		n, err := exec(tx, `UPDATE grants SET holder = ?4, held_until = ?6 + ?7`+grantWhere+`
 			AND version = ?5 AND sealed IS NOT NULL AND (holder IN ('', ?4) OR held_until NOT BETWEEN ?6 + 1 AND ?6 + ?7)`,
 			grantArgs(k, l.Holder, l.Seen, millis(s.now()), l.For.Milliseconds())...)
@@ -86,7 +86,7 @@ func (s *Store) LeaseGrant(ctx context.Context, k grant.Key, l grant.Lease) (g g
 			return err
 		}
 		granted = n == 1
-		g, found, err = scanGrant(tx.QueryRowContext(ctx, `SELECT `+grantColumns+` FROM grants`+grantWhere, grantArgs(k)...))
+		g, found, err = scanGrant(tx.QueryRow(`SELECT `+grantColumns+` FROM grants`+grantWhere, grantArgs(k)...))
 		return err
 	})
 	if err != nil {

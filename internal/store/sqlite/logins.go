@@ -12,7 +12,7 @@ import (
 
 // CreateLogin implements login.Store.
 func (s *Store) CreateLogin(ctx context.Context, l login.Stored) (dropped []string, err error) {
-	err = s.writer.do(ctx, func(tx *sql.Tx) error {
+	err = s.writer.do(ctx, func(tx *tx) error {
 		if _, err := exec(tx, `INSERT INTO logins (site, id, connection, subject, sealed, begun, ends) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			l.Site, l.ID, l.Connection, l.Subject, l.Sealed, millis(l.Begun), millis(l.Ends)); err != nil {
 			return err
@@ -28,7 +28,7 @@ func (s *Store) CreateLogin(ctx context.Context, l login.Stored) (dropped []stri
 }
 
 // ids runs a statement that returns ids.
-func ids(tx *sql.Tx, query string, args ...any) (out []string, err error) {
+func ids(tx *tx, query string, args ...any) (out []string, err error) {
 	rows, err := tx.Query(query, args...)
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (s *Store) FindLogin(ctx context.Context, site, id string) (login.Stored, b
 // DeleteLogin implements login.Store.
 func (s *Store) DeleteLogin(ctx context.Context, site, id string) (bool, error) {
 	var n int64
-	err := s.writer.do(ctx, func(tx *sql.Tx) (err error) {
+	err := s.writer.do(ctx, func(tx *tx) (err error) {
 		n, err = exec(tx, `DELETE FROM logins WHERE site = ? AND id = ?`, site, id)
 		return err
 	})
@@ -75,7 +75,7 @@ func (s *Store) DeleteLogin(ctx context.Context, site, id string) (bool, error) 
 
 // DeleteLoginsOf implements login.Store.
 func (s *Store) DeleteLoginsOf(ctx context.Context, site, subject string) (out []string, err error) {
-	err = s.writer.do(ctx, func(tx *sql.Tx) error {
+	err = s.writer.do(ctx, func(tx *tx) error {
 		out, err = ids(tx, `DELETE FROM logins WHERE site = ? AND subject = ? RETURNING id`, site, subject)
 		return err
 	})
@@ -93,7 +93,7 @@ func (s *Store) PurgeLogins(ctx context.Context, now time.Time) (int, error) {
 // SubjectKey implements login.Store.
 func (s *Store) SubjectKey(ctx context.Context, site string, fresh []byte) ([]byte, error) {
 	var kept []byte
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		if _, err := exec(tx, `INSERT INTO login_keys (site, sealed) VALUES (?, ?) ON CONFLICT DO NOTHING`, site, fresh); err != nil {
 			return err
 		}

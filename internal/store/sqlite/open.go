@@ -55,6 +55,7 @@ const (
 // Store is an open file. It is safe for concurrent use.
 type Store struct {
 	read   *sql.DB
+	jobs   *sql.Stmt // jobQuery on read
 	write  *sql.DB
 	writer *writer
 	served *lock // nil for a tool
@@ -102,6 +103,9 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	}
 	if s.read, err = connect(path, readers, "&_pragma=query_only(1)"); err != nil {
 		return err
+	}
+	if s.jobs, err = s.read.PrepareContext(ctx, jobQuery); err != nil {
+		return fmt.Errorf("compile query: %w", err)
 	}
 	s.writer = startWriter(s.write)
 	if s.role == Serve {

@@ -34,7 +34,7 @@ func (s *Store) ListOpenIDKeys(ctx context.Context) ([]openid.StoredKey, error) 
 
 // CreateOpenIDKey implements openid.KeyStore.
 func (s *Store) CreateOpenIDKey(ctx context.Context, k openid.StoredKey) error {
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		n, err := exec(tx, `INSERT INTO openid_keys (id, sealed, predecessor, created_at, signs_from)
 			VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, k.ID, k.Sealed, k.Predecessor, millis(k.CreatedAt), millis(k.SignsFrom))
 		if err == nil && n == 0 {
@@ -50,7 +50,7 @@ func (s *Store) CreateOpenIDKey(ctx context.Context, k openid.StoredKey) error {
 
 // DeleteOpenIDKey implements openid.KeyStore.
 func (s *Store) DeleteOpenIDKey(ctx context.Context, id string) error {
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		_, err := exec(tx, `DELETE FROM openid_keys WHERE id = ?`, id)
 		return err
 	})

@@ -12,7 +12,7 @@ import (
 
 // RememberOwned implements egress.OwnedStore.
 func (s *Store) RememberOwned(ctx context.Context, row egress.OwnedRow, perVisit int) error {
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		for _, object := range row.Objects {
 			if _, err := exec(tx, `INSERT INTO owned (site, visit, object, expires_at) VALUES (?, ?, ?, ?)
 				ON CONFLICT (site, object) DO UPDATE SET expires_at = max(expires_at, excluded.expires_at)`,
@@ -48,7 +48,7 @@ func (s *Store) FindOwned(ctx context.Context, site string, object egress.OwnedH
 // PurgeOwned implements egress.OwnedStore.
 func (s *Store) PurgeOwned(ctx context.Context, now time.Time, perSite int) (int, error) {
 	var n int64
-	err := s.writer.do(ctx, func(tx *sql.Tx) (err error) {
+	err := s.writer.do(ctx, func(tx *tx) (err error) {
 		if n, err = exec(tx, `DELETE FROM owned WHERE expires_at <= ?`, millis(now)); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 // SpendPermit implements egress.Permits.
 func (s *Store) SpendPermit(ctx context.Context, use egress.PermitUse) (bool, error) {
 	var n int64
-	err := s.writer.do(ctx, func(tx *sql.Tx) (err error) {
+	err := s.writer.do(ctx, func(tx *tx) (err error) {
 		n, err = exec(tx, `INSERT INTO permit_uses (key_id, permit, spent, until) SELECT ?1, ?2, 1, ?4 WHERE ?3 > 0
 			ON CONFLICT DO UPDATE SET spent = spent + 1, until = max(until, excluded.until) WHERE spent < ?3`,
 			use.KeyID, use.PermitID, use.Uses, millis(use.Until))
@@ -27,7 +26,7 @@ func (s *Store) SpendPermit(ctx context.Context, use egress.PermitUse) (bool, er
 
 // ReturnPermit implements egress.Permits.
 func (s *Store) ReturnPermit(ctx context.Context, use egress.PermitUse) error {
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		_, err := exec(tx, `UPDATE permit_uses SET spent = spent - 1 WHERE key_id = ? AND permit = ? AND spent > 0`, use.KeyID, use.PermitID)
 		return err
 	})
@@ -45,7 +44,7 @@ func (s *Store) PurgePermits(ctx context.Context, now time.Time) (int, error) {
 // ClaimReceipt implements receipt.Store.
 func (s *Store) ClaimReceipt(ctx context.Context, c receipt.Claim) (bool, error) {
 	var n int64
-	err := s.writer.do(ctx, func(tx *sql.Tx) (err error) {
+	err := s.writer.do(ctx, func(tx *tx) (err error) {
 		n, err = exec(tx, `INSERT INTO claimed_receipts (site, id, until) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, c.Site, c.ID, millis(c.Until))
 		return err
 	})
@@ -62,7 +61,7 @@ func (s *Store) PurgeReceipts(ctx context.Context, now time.Time) (int, error) {
 
 func (s *Store) purge(ctx context.Context, what, statement string, now time.Time) (int, error) {
 	var n int64
-	err := s.writer.do(ctx, func(tx *sql.Tx) (err error) {
+	err := s.writer.do(ctx, func(tx *tx) (err error) {
 		n, err = exec(tx, statement, millis(now))
 		return err
 	})

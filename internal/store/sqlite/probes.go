@@ -11,7 +11,7 @@ import (
 // ClaimProbe implements probe.Store. A claim that ends later than any can, and a result of
 // the future, are those of a clock that was wrong, and do not count.
 func (s *Store) ClaimProbe(ctx context.Context, c probe.Claim) (granted bool, err error) {
-	err = s.writer.do(ctx, func(tx *sql.Tx) error {
+	err = s.writer.do(ctx, func(tx *tx) error {
 		n, err := exec(tx, `INSERT INTO probes (site, connection, held_until) VALUES (?1, ?2, ?3 + ?5)
 			ON CONFLICT DO UPDATE SET held_until = ?3 + ?5
 			WHERE (asked_at <= ?4 OR asked_at > ?3 + ?5) AND held_until NOT BETWEEN ?3 + 1 AND ?3 + ?5`,
@@ -27,7 +27,7 @@ func (s *Store) ClaimProbe(ctx context.Context, c probe.Claim) (granted bool, er
 
 // SaveProbe implements probe.Store.
 func (s *Store) SaveProbe(ctx context.Context, r probe.Result) error {
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		_, err := exec(tx, `INSERT INTO probes (site, connection, finding, note, asked_at, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 			ON CONFLICT DO UPDATE SET finding = ?3, note = ?4, asked_at = ?5, since = ?6, held_until = 0`,
 			r.Site, r.Connection, string(r.Finding), r.Note, r.At.UnixMilli(), r.Since.UnixMilli())

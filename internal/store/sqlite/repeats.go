@@ -35,7 +35,7 @@ func (s *Store) BeginRepeat(ctx context.Context, key egress.RepeatKey, want egre
 		return false, known, nil
 	}
 	first := false
-	err = s.writer.do(ctx, func(tx *sql.Tx) error {
+	err = s.writer.do(ctx, func(tx *tx) error {
 		known, found, err = findRepeat(tx.QueryRow(repeatSelect, repeatArgs(key)...))
 		if err != nil || found && counts(known, now) {
 			return err
@@ -95,7 +95,7 @@ func (s *Store) ForgetRepeat(ctx context.Context, key egress.RepeatKey) error {
 // leave ends one call that is in progress, or whose outcome was unknown until a repeat
 // that the provider recognised told it.
 func (s *Store) leave(ctx context.Context, doing, statement string, args []any) error {
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		n, err := exec(tx, statement+repeatWhere+` AND state IN (0, 1)`, args...)
 		if err == nil && n == 0 {
 			return errNotOpen
@@ -111,7 +111,7 @@ func (s *Store) leave(ctx context.Context, doing, statement string, args []any) 
 // PurgeRepeats implements egress.Idempotency.
 func (s *Store) PurgeRepeats(ctx context.Context, now time.Time) (int, error) {
 	var n int64
-	err := s.writer.do(ctx, func(tx *sql.Tx) (err error) {
+	err := s.writer.do(ctx, func(tx *tx) (err error) {
 		n, err = exec(tx, `DELETE FROM repeats WHERE expires_at <= ? AND state <> 1`, millis(now))
 		return err
 	})
@@ -125,7 +125,7 @@ func (s *Store) PurgeRepeats(ctx context.Context, now time.Time) (int, error) {
 // is unknown. This process holds the serving lock, so no other can own them.
 func (s *Store) closeOrphans(ctx context.Context) error {
 	var n int64
-	err := s.writer.do(ctx, func(tx *sql.Tx) (err error) {
+	err := s.writer.do(ctx, func(tx *tx) (err error) {
 		n, err = exec(tx, `UPDATE repeats SET state = 0 WHERE state = 1`)
 		return err
 	})

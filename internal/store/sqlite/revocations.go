@@ -11,7 +11,7 @@ import (
 
 // CreateRevocation implements session.RevocationStore.
 func (s *Store) CreateRevocation(ctx context.Context, r session.Revocation) error {
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		_, err := exec(tx, `INSERT INTO revocations (session_id, until) VALUES (?, ?) ON CONFLICT DO NOTHING`, r.SessionID, millis(r.Until))
 		return err
 	})
@@ -48,7 +48,7 @@ func (s *Store) ListRevocations(ctx context.Context, after int64, now time.Time)
 // PurgeRevocations implements session.RevocationStore.
 func (s *Store) PurgeRevocations(ctx context.Context, now time.Time) (int, error) {
 	var n int64
-	err := s.writer.do(ctx, func(tx *sql.Tx) (err error) {
+	err := s.writer.do(ctx, func(tx *tx) (err error) {
 		n, err = exec(tx, `DELETE FROM revocations WHERE until <= ?`, millis(now))
 		return err
 	})

@@ -21,7 +21,7 @@ func moment(n sql.NullInt64) time.Time {
 }
 
 // exec runs one statement and returns how many rows it changed.
-func exec(tx *sql.Tx, query string, args ...any) (int64, error) {
+func exec(tx *tx, query string, args ...any) (int64, error) {
 	res, err := tx.Exec(query, args...)
 	if err != nil {
 		return 0, err

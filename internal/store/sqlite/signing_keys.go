@@ -36,7 +36,7 @@ func (s *Store) ListSigningKeys(ctx context.Context) ([]session.StoredSigningKey
 
 // CreateSigningKey implements session.KeyStore.
 func (s *Store) CreateSigningKey(ctx context.Context, k session.StoredSigningKey) error {
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		n, err := exec(tx, `INSERT INTO signing_keys (id, public, sealed, predecessor, created_at, signs_from)
 			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 			k.ID, []byte(k.Public), k.Sealed, k.Predecessor, millis(k.CreatedAt), millis(k.SignsFrom))
@@ -53,7 +53,7 @@ func (s *Store) CreateSigningKey(ctx context.Context, k session.StoredSigningKey
 
 // DeleteSigningKey implements session.KeyStore.
 func (s *Store) DeleteSigningKey(ctx context.Context, id string) error {
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		_, err := exec(tx, `DELETE FROM signing_keys WHERE id = ?`, id)
 		return err
 	})

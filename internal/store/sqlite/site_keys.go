@@ -20,7 +20,7 @@ func (s *Store) CreateSiteKey(ctx context.Context, k session.StoredKey) error {
 	if k.UserHash == ([32]byte{}) {
 		user = []byte{}
 	}
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		_, err := exec(tx, `INSERT INTO site_keys (`+siteKeyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			k.ID, k.Site, k.Connection, k.Shape, k.AuthHash[:], user, []byte(k.PermitKey),
 			millis(k.CreatedAt), millis(k.LastUsedAt), millis(k.RevokedAt))
@@ -101,7 +101,7 @@ func scanSiteKey(row interface{ Scan(...any) error }) (session.StoredKey, error)
 
 // RevokeSiteKey implements session.SiteKeyStore.
 func (s *Store) RevokeSiteKey(ctx context.Context, id string, at time.Time) error {
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		n, err := exec(tx, `UPDATE site_keys SET revoked_at = min(coalesce(revoked_at, ?1), ?1) WHERE id = ?2`, millis(at), id)
 		if err == nil && n == 0 {
 			return session.ErrKeyNotFound
@@ -119,7 +119,7 @@ func (s *Store) RevokeSiteKey(ctx context.Context, id string, at time.Time) erro
 
 // TouchSiteKeys implements session.SiteKeyStore.
 func (s *Store) TouchSiteKeys(ctx context.Context, used map[string]time.Time) error {
-	err := s.writer.do(ctx, func(tx *sql.Tx) error {
+	err := s.writer.do(ctx, func(tx *tx) error {
 		for id, at := range used {
 			if _, err := exec(tx, `UPDATE site_keys SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?`, millis(at), id); err != nil {
 				return err

@@ -19,7 +19,7 @@ func tokenArgs(k oauth.Key, after ...any) []any {
 // LeaseToken implements oauth.TokenStore. A lease or a pause that ends later than any can is
 // one of a clock that was wrong, and does not count.
 func (s *Store) LeaseToken(ctx context.Context, k oauth.Key, l oauth.Lease) (r oauth.Record, err error) {
-	err = s.writer.do(ctx, func(tx *sql.Tx) error {
+	err = s.writer.do(ctx, func(tx *tx) error {
 		now := s.now()
 		n, err := exec(tx, `INSERT INTO tokens (site, connection, name, holder, held_until, changed_at) VALUES (?1, ?2, ?3, ?4, ?6 + ?7, ?6)
 			ON CONFLICT DO UPDATE SET holder = ?4, held_until = ?6 + ?7, changed_at = ?6
@@ -28,7 +28,7 @@ func (s *Store) LeaseToken(ctx context.Context, k oauth.Key, l oauth.Lease) (r o
 		if err != nil {
 			return err
 		}
-		r, err = scanToken(tx.QueryRowContext(ctx, `SELECT version, sealed, pause_until, failures, reason FROM tokens`+tokenWhere, tokenArgs(k)...), now)
+		r, err = scanToken(tx.QueryRow(`SELECT version, sealed, pause_until, failures, reason FROM tokens`+tokenWhere, tokenArgs(k)...), now)
 		r.Granted = n == 1
 		return err
 	})
@@ -61,8 +61,8 @@ func (s *Store) ExtendLease(ctx context.Context, k oauth.Key, l oauth.Lease) (bo
 
 // SaveToken implements oauth.TokenStore.
 func (s *Store) SaveToken(ctx context.Context, k oauth.Key, holder string, t oauth.Sealed) (version int64, err error) {
-	err = s.writer.do(ctx, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, `UPDATE tokens SET version = version + 1, sealed = ?5, expires_at = ?6, holder = '', held_until = 0, pause_until = 0,
+	err = s.writer.do(ctx, func(tx *tx) error {
+		err := tx.QueryRow(`UPDATE tokens SET version = version + 1, sealed = ?5, expires_at = ?6, holder = '', held_until = 0, pause_until = 0,
 			failures = 0, reason = '', changed_at = ?7 WHERE site = ?1 AND connection = ?2 AND name = ?3 AND holder = ?4 AND holder <> '' RETURNING version`,
 			tokenArgs(k, holder, t.Bytes, millis(t.Expires), millis(s.now()))...).Scan(&version)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -102,7 +102,7 @@ func (s *Store) PurgeTokens(ctx context.Context, before time.Time) (int, error) 
 
 // token runs one statement.
 func (s *Store) token(ctx context.Context, statement string, args ...any) (n int64, err error) {
-	err = s.writer.do(ctx, func(tx *sql.Tx) (err error) {
+	err = s.writer.do(ctx, func(tx *tx) (err error) {
 		n, err = exec(tx, statement, args...)
 		return err
 	})

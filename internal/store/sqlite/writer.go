@@ -18,6 +18,7 @@ var errClosed = errors.New("the store is closed")
 // with it.
 type writer struct {
 	db   *sql.DB
+	tx   *tx // on the connection that is written with; nil after one that failed
 	jobs chan *job
 	quit chan struct{}
 	done chan struct{}
@@ -26,7 +27,7 @@ type writer struct {
 
 type job struct {
 	ctx  context.Context
-	fn   func(tx *sql.Tx) error
+	fn   func(tx *tx) error
 	err  error
 	done chan struct{}
 }
@@ -41,7 +42,7 @@ func startWriter(db *sql.DB) *writer {
 // nothing. It does not return before that is decided, even if ctx ends meanwhile: half
 // an answer would be worse than a late one. fn may be run in a batch with others and
 // must only use tx.
-func (w *writer) do(ctx context.Context, fn func(tx *sql.Tx) error) error {
+func (w *writer) do(ctx context.Context, fn func(tx *tx) error) error {
 	j := &job{ctx: ctx, fn: fn, done: make(chan struct{})}
 	select {
 	case w.jobs <- j:
@@ -61,6 +62,7 @@ func (w *writer) stop() {
 
 func (w *writer) run() {
 	defer close(w.done)
+	defer w.drop()
 	batch := make([]*job, 0, maxBatch)
 	for {
 		batch = batch[:0]
@@ -94,28 +96,50 @@ func (w *writer) commit(batch []*job) {
 			}
 		}
 	}
-	ctx := context.Background() // a caller that leaves must not break its neighbours
-	tx, err := w.db.BeginTx(ctx, nil)
+	err := w.begin()
 	if err != nil {
 		fail(fmt.Errorf("begin: %w", err))
 		return
 	}
 	for _, j := range batch {
-		if err := w.apply(tx, j); err != nil {
-			_ = tx.Rollback()
+		if err := w.apply(w.tx, j); err != nil {
+			w.drop()
 			fail(err)
 			return
 		}
 	}
-	if err := tx.Commit(); err != nil {
-		_ = tx.Rollback()
+	if _, err := w.tx.Exec("COMMIT"); err != nil {
+		w.drop()
 		fail(fmt.Errorf("commit: %w", err))
+	}
+}
+
+// begin takes the write lock. No caller's context counts here: one that leaves must not break its
+// neighbours.
+func (w *writer) begin() (err error) {
+	if w.tx == nil {
+		if w.tx, err = newTx(context.Background(), w.db); err != nil {
+			return err
+		}
+	}
+	if _, err = w.tx.Exec("BEGIN IMMEDIATE"); err != nil {
+		w.drop()
+	}
+	return err
+}
+
+// drop closes a connection whose transaction failed, which undoes the transaction: the next one
+// begins on a new connection, whatever state this one was in.
+func (w *writer) drop() {
+	if w.tx != nil {
+		w.tx.drop()
+		w.tx = nil
 	}
 }
 
 // apply runs one job; its own failure is undone and kept in j.err. The error it returns
 // is about the transaction as a whole.
-func (w *writer) apply(tx *sql.Tx, j *job) error {
+func (w *writer) apply(tx *tx, j *job) error {
 	if j.err = j.ctx.Err(); j.err != nil {
 		return nil
 	}
