@@ -29,7 +29,7 @@ demo:
 
 # The long forms of loops, mutations and fuzzing; figures go into docs/figures.md with their date.
 torture: deps
-	SALLYPORT_TORTURE=1 $(GO) test -count=1 -timeout 60m -v ./internal/audit ./internal/contract ./internal/egress ./internal/importer ./internal/outbound ./internal/schema ./internal/store/sqlite ./internal/store/postgres ./test/e2e
+	SALLYPORT_TORTURE=1 $(GO) test -count=1 -timeout 60m -v ./internal/audit ./internal/contract ./internal/egress ./internal/importer ./internal/outbound ./internal/schema ./internal/store/sqlite ./internal/store/postgres ./internal/webhook/... ./test/e2e
 	./scripts/fuzz 60s
 
 bench:
